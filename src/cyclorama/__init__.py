@@ -1,0 +1,1 @@
+"""Cyclorama makes video and reads it: a small, exact, whole stack that runs on two CPU cores."""
