@@ -9,7 +9,7 @@ with the type of the field, and a path or value that does not fit is an error, n
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -33,25 +33,26 @@ class Config(BaseModel):
         return cls.model_validate_json(text)
 
 
-def override(config: Config, settings: Iterable[str]) -> Config:
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
+def override(config: AnyConfig, settings: Iterable[str]) -> AnyConfig:
     """Return ``config`` with ``path=value`` settings applied, e.g. ``optimizer.lr=1e-3``.
 
     Values are read as JSON where that parses (numbers, lists, true, null) and as text otherwise;
-    the field's own type then decides. Raises ValueError naming the setting and what is allowed.
+    the field's own type then decides. Later settings win. Raises ValueError naming the setting
+    and what is allowed.
     """
     tree = config.model_dump(mode="json")
     for setting in settings:
         path, equals, text = setting.partition("=")
         if not equals:
             raise ValueError(f"--set {setting!r}: write path=value, e.g. optimizer.lr=1e-3")
-        node: Any = tree
         *parents, leaf = path.strip().split(".")
-        for name in [*parents, leaf]:
-            if not isinstance(node, dict) or name not in node:
-                known = ", ".join(sorted(node)) if isinstance(node, dict) else "nothing below it"
-                raise ValueError(f"--set {setting!r}: no field {name!r} in {path!r}; has: {known}")
-            if name != leaf or name in parents:
-                node = node[name]
+        node: Any = tree
+        for name in parents:
+            node = _field(node, name, setting)
+        _field(node, leaf, setting)
         node[leaf] = _parse(text)
     try:
         return type(config).model_validate(tree)
@@ -61,6 +62,13 @@ def override(config: Config, settings: Iterable[str]) -> Config:
             for e in error.errors()
         )
         raise ValueError(f"--set does not fit: {problems}") from None
+
+
+def _field(node: Any, name: str, setting: str) -> Any:
+    if isinstance(node, dict) and name in node:
+        return node[name]
+    known = ", ".join(sorted(node)) if isinstance(node, dict) else "no fields"
+    raise ValueError(f"--set {setting!r}: no field {name!r} here; there is: {known}")
 
 
 def _parse(text: str) -> Any:
