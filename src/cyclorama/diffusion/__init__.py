@@ -1,0 +1,1 @@
+"""The mathematics of flow matching: it knows no model, only functions."""

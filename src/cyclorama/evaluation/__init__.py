@@ -1,0 +1,1 @@
+"""One file a question; the engine's own truth is the judge."""

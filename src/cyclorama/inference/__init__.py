@@ -1,0 +1,1 @@
+"""A trained model and a request in, a result out."""

@@ -1,0 +1,1 @@
+"""Parts shared by the models: torch only, no model, no training."""

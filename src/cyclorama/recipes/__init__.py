@@ -1,0 +1,1 @@
+"""How each bundled weight was made: one function a weight."""

@@ -1,0 +1,1 @@
+"""A loss is a function, and there is one loop."""
