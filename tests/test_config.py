@@ -66,9 +66,7 @@ def test_one_setting_changes_exactly_one_field(path, data):
 
 @given(st.integers(), st.floats(allow_nan=False), st.text(), st.lists(st.integers(), max_size=4))
 def test_json_round_trip(number, real, text, sizes):
-    config = Root(
-        a=Branch(a=Leaf(a=number, leaf=real, name=text), sizes=tuple(sizes)), leaf=number
-    )
+    config = Root(a=Branch(a=Leaf(a=number, leaf=real, name=text), sizes=tuple(sizes)), leaf=number)
     assert Root.from_json(config.to_json()) == config
     assert Root.from_json(config.to_json()).digest() == config.digest()
 

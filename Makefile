@@ -1,0 +1,47 @@
+# Seven words: demo install check test size bench docs. What continuous integration runs, it
+# runs through them (.ci/run). Everything lives in .venv; nothing is installed elsewhere.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo install check test size bench docs
+
+demo: .venv/core  ## make a small set of clips from words with the bundled weights
+	@$(BIN)/cyclorama demo --out demo
+
+install: .venv/dev  ## everything for development, all extras included
+
+check: .venv/dev  ## lint, format, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+
+test: .venv/dev  ## all tests, on the CPU, without network
+	@$(BIN)/python -m pytest -q
+
+size:  ## lines per package, and what the uncommitted change adds
+	@find src/cyclorama -name '*.py' -exec wc -l {} + | awk ' \
+	  $$2 ~ /\.py$$/ { sub("src/cyclorama/", "", $$2); n = split($$2, part, "/"); \
+	  name = n > 1 ? part[1] : "(top)"; lines[name] += $$1; files[name]++; all += $$1; count++ } \
+	  END { for (name in lines) printf "%6d lines %3d files  %s\n", lines[name], files[name], name; \
+	  printf "%6d lines %3d files  in all\n", all, count }' | sort -rn
+	@git diff --shortstat HEAD -- src
+
+bench: .venv/bench  ## every benchmark of benchmarks/, one after the other
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+docs: .venv/dev  ## write docs/help.md from the command line, then check every link
+	@$(BIN)/python docs/pages.py
+
+.venv/core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) -e .
+	@touch $@
+
+.venv/dev: .venv/core
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+.venv/bench: .venv/dev
+	$(PIP) -e '.[dev,bench]'
+	@touch $@
