@@ -16,12 +16,12 @@ add to it. What is left out on purpose: a perceptual network (it would be a down
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from cyclorama.config import Config
+from cyclorama.nn.attention import short_attention
 from cyclorama.nn.mlp import SwiGLU
 from cyclorama.nn.norm import RMSNorm
 from cyclorama.nn.rope import axial_angles, rotate
@@ -109,10 +109,10 @@ class FrameAttention(nn.Module):
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attend within each (B, T) pair; heads are folded back into the width."""
-    num_frames = q.shape[1]
-    q, k, v = (rearrange(x, "B T N S K -> (B T) N S K") for x in (q, k, v))
-    mixed = F.scaled_dot_product_attention(q, k, v)
-    return rearrange(mixed, "(B T) N S K -> B T S (N K)", T=num_frames)
+    _, num_frames, num_heads = q.shape[:3]
+    q, k, v = (rearrange(x, "B T N S K -> (B T N) S K") for x in (q, k, v))
+    mixed = short_attention(q, k, v)
+    return rearrange(mixed, "(B T N) S K -> B T S (N K)", T=num_frames, N=num_heads)
 
 
 class Block(nn.Module):
