@@ -57,7 +57,7 @@ def trespasses(source: str, path: Path, table: dict[str, set[str]]) -> list[str]
     parent = ("cyclorama", *path.relative_to(PACKAGE).parent.parts)
     problems = []
     for line, name in imported_names(source, parent):
-        target = (name.split(".") + [""])[1]
+        target = [*name.split("."), ""][1]
         if target != package and target not in table[package]:
             where = path.relative_to(ROOT)
             problems.append(f"{where}:{line}: {package} may not import {target or 'cyclorama'}")
