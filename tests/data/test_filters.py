@@ -70,7 +70,7 @@ def test_blur_rises_with_every_blurring(seed: int) -> None:
     values = [blur(clip)] + [blur(blurred(clip, radius)) for radius in (1, 2, 4)]
     assert values == sorted(values)
     assert values[0] < 0.6 and values[-1] > values[0] + 0.15
-    assert 0 <= values[0] and values[-1] <= 1
+    assert values[0] >= 0 and values[-1] <= 1
 
 
 def test_exact_values_of_simple_pictures() -> None:

@@ -58,7 +58,7 @@ class Quality:
 class QualityLimits(Config):
     """What a clip must keep to be taken; units as in `measure`. ``None`` switches a test off."""
 
-    max_blur: float | None = 0.9
+    max_blur: float | None = 0.75
     min_motion: float | None = 0.25
     max_motion: float | None = 45.0
     max_still_share: float | None = 0.9
@@ -189,7 +189,7 @@ class HashTable:
         self._names: list[str] = []
 
     def __len__(self) -> int:
-        """Number of clips seen."""
+        """Return the number of clips seen."""
         return len(self._names)
 
     def add(self, name: str, value: tuple[bytes, bytes]) -> None:

@@ -64,7 +64,7 @@ class Source(Protocol):
     """A drawer of samples that can be opened at any index, and again in another process."""
 
     def __len__(self) -> int:
-        """Number of samples."""
+        """Return the number of samples."""
         ...
 
     def __getitem__(self, index: int) -> Sample:

@@ -15,7 +15,6 @@ and questions from the engine of `cyclorama.worlds`, half of them lower-cased.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -45,7 +44,7 @@ class Tokenizer:
         self._trained.encode_special_tokens = True
 
     def __len__(self) -> int:
-        """Number of entries, special tokens included."""
+        """Return the number of entries, special tokens included."""
         return self._trained.get_vocab_size(with_added_tokens=True)
 
     @property
@@ -90,9 +89,9 @@ class Tokenizer:
     def save(self, path: Path | str) -> None:
         """Write the encoding as JSON, aside and then renamed."""
         target = Path(path)
-        aside = target.with_name(f".{target.name}.{os.getpid()}.part")
+        aside = target.with_name(f".{target.name}.part")
         aside.write_text(self.to_json(), encoding="utf-8")
-        os.replace(aside, target)
+        aside.replace(target)
 
 
 @lru_cache(maxsize=4)
