@@ -1,1 +1,1 @@
-"""Files to arrays and back: `video`, `image` and `audio` are the doors, `describe` tells a person."""
+"""Files to arrays and back: the doors are `video`, `image` and `audio`; `describe` is for people."""

@@ -1,0 +1,250 @@
+"""What a video file says about itself, and the one way to open one.
+
+Sizes are as displayed, after pixel aspect and rotation. One picture is decoded, since the turn
+and the colours' transfer curve are certain only there. The rate is a mean: phones and screen
+recorders write frames at uneven instants, and ``is_variable_rate`` says so. Where an index lists
+the place of every frame in the file, one that points past the end proves a truncated file
+without decoding; FFmpeg itself reports no error for those.
+
+FFmpeg is told to open plain files of known formats only: a playlist named ``x.mp4`` could
+otherwise make it read other files of this machine or addresses of the network.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.sidedata.sidedata import Type as SideData
+from av.video.stream import VideoStream
+
+from cyclorama.media.errors import (
+    CorruptMediaError,
+    Limits,
+    MediaLimitError,
+    PathLike,
+    UnreadableMediaError,
+    UnsupportedMediaError,
+    check_exists,
+    media_errors,
+)
+from cyclorama.media.geometry import Orientation, orientation_of, shown_size
+from cyclorama.media.metadata import metadata_from_text
+
+DEFAULT_LIMITS = Limits()
+# Demuxers that read one file and nothing else; hls, dash, concat and the image lists are left out.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,av1,obu,ivf,flv,"
+    "asf,ogg,wav,w64,aiff,flac,mp3,aac,ac3,eac3,au,caf,amr,mxf,nut,gif,yuv4mpegpipe,dv,rm,wv,aax"
+)
+# Transfer curves of high dynamic range (ITU-T H.273): perceptual quantizer and hybrid log-gamma.
+HDR_CURVES = {16: "PQ (SMPTE 2084)", 18: "HLG (ARIB STD-B67)"}
+# How many packets are looked at to tell even from uneven instants when there is no index.
+PROBE_PACKETS = 600
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video file declares; ``width`` and ``height`` are as displayed.
+
+    ``duration_s`` is that of the video stream; ``rate_fps`` the mean; ``num_frames`` the declared
+    number (0 when the file does not say; never trust it to size a buffer). ``rotation_degrees``
+    is the clockwise turn from coded to displayed. ``metadata`` is what `write_video` was given,
+    ``tags`` are the file's own others.
+    """
+
+    width: int
+    height: int
+    duration_s: float
+    rate_fps: float
+    is_variable_rate: bool
+    container: str
+    codec: str
+    pixel_format: str
+    num_frames: int
+    has_audio: bool
+    rotation_degrees: int
+    is_mirrored: bool
+    pixel_aspect: Fraction
+    is_hdr: bool
+    is_interlaced: bool
+    is_truncated: bool
+    size_bytes: int
+    metadata: dict[str, object]
+    tags: dict[str, str]
+
+
+@contextmanager
+def open_container(path: PathLike, limits: Limits) -> Iterator[InputContainer]:
+    """Open one media file of a known format for reading; every failure is a `MediaError`."""
+    check_exists(path)
+    # Probing decodes a picture: without this bound an 8192x8192 stream costs 150 MB right here.
+    options = {"max_pixels": str(limits.max_pixels), "format_whitelist": FORMATS,
+               "protocol_whitelist": "file"}
+    try:
+        container = av.open(
+            "file:" + os.path.abspath(path), options=options, metadata_errors="replace"
+        )
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise UnreadableMediaError(
+            path, f"is not a media file that can be opened ({type(error).__name__}: its beginning "
+            "or index is missing, or its format is not known)"
+        ) from error
+    with container:
+        yield container
+
+
+def video_stream(path: PathLike, container: InputContainer, limits: Limits) -> VideoStream:
+    """Return the first moving-picture stream, its decoder bounded by ``limits.max_pixels``."""
+    streams = [s for s in container.streams.video
+               if not s.disposition & av.stream.Disposition.attached_pic]
+    if not streams:
+        kinds = sorted({stream.type for stream in container.streams})
+        raise UnreadableMediaError(path, f"holds no video, only {', '.join(kinds) or 'nothing'}")
+    stream = streams[0]
+    context = stream.codec_context
+    if context is None:
+        raise UnsupportedMediaError(path, "is coded in a way that no decoder here knows")
+    width, height = context.width, context.height
+    if width < 1 or height < 1:
+        raise UnreadableMediaError(path, "does not say how large its pictures are")
+    if width * height > limits.max_pixels:
+        raise MediaLimitError(
+            path, f"has pictures of {width}x{height}, above the limit of {limits.max_pixels} "
+            "pixels: raise limits.max_pixels to read it"
+        )
+    # Codecs round sides up to whole blocks; the bound is on what a lying header could cost.
+    bound = max(limits.max_pixels, (width + 64) * (height + 64))
+    context.options = {"max_pixels": str(bound)}
+    return stream
+
+
+def first_frame(path: PathLike, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
+    """Decode pictures until one is whole; none at all is a `CorruptMediaError`."""
+    with media_errors(path):
+        for frame in container.decode(stream):
+            return frame
+    raise CorruptMediaError(path, "holds no picture that can be decoded")
+
+
+def frame_orientation(path: PathLike, frame: av.VideoFrame) -> Orientation:
+    """Return how a decoded picture is to be turned for display."""
+    data = frame.side_data.get(SideData.DISPLAYMATRIX)
+    if data is None:
+        return Orientation()
+    orientation = orientation_of(np.frombuffer(bytes(data), np.int32))
+    if orientation is None:
+        raise UnsupportedMediaError(
+            path, f"is to be shown turned by {frame.rotation} degrees, and only multiples of 90 "
+            "are handled: re-encode it upright"
+        )
+    return orientation
+
+
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """Return width / height of one pixel; absent or absurd values mean square."""
+    aspect = stream.sample_aspect_ratio
+    return Fraction(aspect) if aspect and Fraction(1, 16) < aspect < 16 else Fraction(1)
+
+
+def start_instant(stream: VideoStream) -> int:
+    """Return the stream's first presentation time in its own time base (mpegts starts late)."""
+    return stream.start_time or 0
+
+
+def declared_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """Return the seconds that the file declares for this stream, or None if it says nothing.
+
+    A container's own duration may be that of its sound, so it counts only for a lone stream.
+    """
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    tag = stream.metadata.get("DURATION", "")  # Matroska: 00:00:02.125000000
+    parts = tag.split(":")
+    if len(parts) == 3:
+        try:
+            return int(parts[0]) * 3600 + int(parts[1]) * 60 + float(parts[2])
+        except ValueError:
+            return None
+    if container.duration is not None and len(container.streams) == 1:
+        return container.duration / av.time_base
+    return None
+
+
+def index_past_end(path: PathLike, stream: VideoStream) -> bool:
+    """Tell whether the file's index places a frame beyond the end of the file."""
+    size_bytes = os.path.getsize(path)
+    return any(entry.pos + entry.size > size_bytes for entry in stream.index_entries)
+
+
+def probe_container(path: PathLike, limits: Limits = DEFAULT_LIMITS) -> VideoInfo:
+    """`probe_video` for what FFmpeg reads."""
+    with open_container(path, limits) as container, media_errors(path):
+        stream = video_stream(path, container, limits)
+        stream.codec_context.thread_count = 1
+        packet_times_s = _packet_times_s(container, stream)
+        duration_s = declared_duration_s(container, stream)
+        container.seek(0)
+        frame = first_frame(path, container, stream)
+        orientation = frame_orientation(path, frame)
+        aspect = pixel_aspect(stream)
+        width, height = shown_size((frame.width, frame.height), aspect, orientation)
+        rate_fps = mean_rate_fps(stream, packet_times_s)
+        if duration_s is None and container.duration is not None:
+            duration_s = container.duration / av.time_base
+        if duration_s is None:
+            duration_s = packet_times_s[-1] - packet_times_s[0] + 1 / rate_fps
+        tags = {**stream.metadata, **container.metadata}
+        metadata = metadata_from_text(tags.get("comment", ""))
+        if metadata is not None:
+            del tags["comment"]
+        return VideoInfo(
+            width=width, height=height, duration_s=duration_s, rate_fps=rate_fps,
+            is_variable_rate=_is_uneven(packet_times_s, float(stream.time_base)),
+            container=container.format.name.split(",")[0],
+            codec=stream.codec_context.name, pixel_format=frame.format.name,
+            num_frames=stream.frames, has_audio=bool(container.streams.audio),
+            rotation_degrees=orientation.rotation_degrees, is_mirrored=orientation.is_mirrored,
+            pixel_aspect=aspect, is_hdr=frame.color_trc in HDR_CURVES,
+            is_interlaced=frame.interlaced_frame, is_truncated=index_past_end(path, stream),
+            size_bytes=os.path.getsize(path), metadata=metadata or {}, tags=tags,
+        )
+
+
+def mean_rate_fps(stream: VideoStream, packet_times_s: list[float]) -> float:
+    """Return the mean rate the file states, else that of the packets, else one a second."""
+    if stream.average_rate:
+        return float(stream.average_rate)
+    if len(packet_times_s) > 1 and packet_times_s[-1] > packet_times_s[0]:
+        return (len(packet_times_s) - 1) / (packet_times_s[-1] - packet_times_s[0])
+    return 1.0
+
+
+def _packet_times_s(container: InputContainer, stream: VideoStream) -> list[float]:
+    """Return sorted presentation times: of the first packets, or of all if no duration is known.
+
+    Browsers record WebM without a duration; only the packets know it.
+    """
+    is_whole = stream.duration is None and container.duration is None
+    times: list[int] = []
+    for packet in container.demux(stream):
+        if packet.pts is not None:
+            times.append(packet.pts)
+        if len(times) >= PROBE_PACKETS and not is_whole:
+            break
+    times.sort()
+    # Reordered frames make the last few incomplete: a gap there is no unevenness.
+    kept = times if len(times) < PROBE_PACKETS else times[:-16]
+    return [float(time * stream.time_base) for time in kept]
+
+
+def _is_uneven(times_s: list[float], tick_s: float) -> bool:
+    steps = np.diff(times_s)
+    if len(steps) < 2:
+        return False
+    # Time bases round 1/30 s to whole ticks, so steps of an even file differ by a tick or two.
+    return bool(steps.max() - steps.min() > max(2.5 * tick_s, 0.1 * float(np.median(steps))))
