@@ -1,0 +1,74 @@
+"""The bundled generator: ``cyclorama train maker --data worlds --out runs/maker``.
+
+Encode every clip once with the bundled (or a given) autoencoder, then train the diffusion
+transformer on packed rows of their latents. Hardware, hours and result of the bundled file stand
+on its card, ``weights/maker.md``.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from cyclorama.config import Config
+from cyclorama.data.latents import build_latent_cache
+from cyclorama.data.prompt import prompt_ids
+from cyclorama.data.sample import Source
+from cyclorama.models.dit import DITS, DiT, DiTConfig
+from cyclorama.recipes.autoencoder import encode_uint8
+from cyclorama.recipes.data import DataConfig
+from cyclorama.training.denoising import DenoisingConfig, RowBatches, denoising_loss
+from cyclorama.training.loop import Hook, LoopConfig, train
+from cyclorama.training.optimizer import OptimizerConfig
+from cyclorama.weights.catalogue import find_weights
+from cyclorama.weights.files import facts_as_text, load_weights, save_weights
+
+
+class MakerRun(Config):
+    """Everything that decides the result."""
+
+    model: DiTConfig = DITS["nano"]
+    loss: DenoisingConfig = DenoisingConfig()
+    data: DataConfig = DataConfig()
+    autoencoder: str = "autoencoder"  # a bundled name or a path
+    loop: LoopConfig = LoopConfig(
+        num_steps=5000, optimizer=OptimizerConfig(lr=1e-3, warmup_steps=200), average_decay=0.998
+    )
+
+
+def run(
+    config: MakerRun, source: Source, directory: Path, *,
+    report: Callable[[str], None] = print, hook: Hook | None = None,
+) -> Path:
+    """Train the generator on ``source`` and return the path of its weights."""
+    autoencoder = load_weights(find_weights(config.autoencoder), kind="autoencoder")
+    model_config = config.model.model_copy(
+        update={"latent_channels": autoencoder.model.config.channels}
+    )
+    cache = build_latent_cache(
+        directory / "latents", source, encode_uint8(autoencoder.model),
+        name=f"{autoencoder.checksum[:16]} {config.data.digest()} {len(source)}", report=report,
+    )
+    torch.manual_seed(config.loop.seed)
+    batches = RowBatches(
+        cache, autoencoder.model.compression, model_config.patch, model_config.text_multiple,
+        prompt_ids, config.loss, config.loop.seed,
+    )
+    trained = train(
+        DiT(model_config), denoising_loss, batches, config=config.loop, directory=directory,
+        hook=hook, compile_model=compile_blocks, report=report,
+    )
+    path = directory / "maker.safetensors"
+    save_weights(path, trained, kind="maker", facts=facts_as_text({
+        "recipe": "maker", "run": config.model_dump(mode="json"),
+        "autoencoder": autoencoder.checksum,
+    }))
+    return path
+
+
+def compile_blocks(model: nn.Module) -> None:
+    """Compile both halves of every block for any row length; attention between them is eager."""
+    for block in model.blocks:
+        block.before = torch.compile(block.before, dynamic=True)
+        block.after = torch.compile(block.after, dynamic=True)

@@ -1,0 +1,38 @@
+"""The bundled weights by name, and how to find a weight file.
+
+A bundled weight is three things side by side in this folder: ``NAME.safetensors``, its card
+``NAME.md``, and its line in `BUNDLED` with the checksum that a test holds it to.
+"""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+# Name -> SHA-256 of the file; written by hand when a weight is replaced.
+BUNDLED: dict[str, str] = {}
+
+
+def find_weights(name_or_path: str) -> Path:
+    """Return the file of a bundled name, or the path itself when it is a file.
+
+    Raises ValueError naming the bundled weights when it is neither.
+    """
+    if name_or_path in BUNDLED:
+        return FOLDER / f"{name_or_path}.safetensors"
+    path = Path(name_or_path)
+    if path.is_dir():
+        found = sorted(path.glob("*.safetensors"))
+        if len(found) == 1:
+            return found[0]
+        raise ValueError(f"{path} holds {len(found)} .safetensors files: name one of them")
+    if path.is_file():
+        return path
+    known = ", ".join(BUNDLED) or "none"
+    raise ValueError(f"no weights {name_or_path!r}: give a file, or a bundled name ({known})")
+
+
+def card(name: str) -> str:
+    """Return the text of a bundled weight's card."""
+    if name not in BUNDLED:
+        raise ValueError(f"no bundled weights {name!r}: have {', '.join(BUNDLED) or 'none'}")
+    return (FOLDER / f"{name}.md").read_text()

@@ -1,0 +1,91 @@
+"""A weight file: safetensors with the model's kind and configuration inside.
+
+One file is all there is: which class, which sizes, what it was trained on and with what. Weights
+are stored in bfloat16 (half the bytes; the loss in quality is below what any figure here shows)
+and opened in float32. Only safetensors is read or written: no file here can run code.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from cyclorama.config import Config
+from cyclorama.models.autoencoder import Autoencoder, AutoencoderConfig
+from cyclorama.models.dit import DiT, DiTConfig
+
+# Which class and which configuration a file's "kind" stands for.
+KINDS: dict[str, tuple[Callable[..., nn.Module], type[Config]]] = {
+    "autoencoder": (Autoencoder, AutoencoderConfig),
+    "maker": (DiT, DiTConfig),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """An opened weight file: the model in float32, evaluation mode, and its facts."""
+
+    model: nn.Module
+    kind: str
+    facts: dict[str, str]
+    checksum: str
+
+
+def save_weights(path: Path, model: nn.Module, *, kind: str, facts: dict[str, str]) -> str:
+    """Write a model's weights, configuration and ``facts`` atomically; return the checksum."""
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of model {kind!r}: have {', '.join(KINDS)}")
+    tensors = {
+        name: (t.to(torch.bfloat16) if t.is_floating_point() and t.ndim > 1
+               and not name.startswith("latent_") else t).contiguous()
+        for name, t in model.state_dict().items()
+    }
+    metadata = {**facts, "kind": kind, "config": model.config.to_json()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    payload = save(tensors, metadata=metadata)
+    aside = path.with_suffix(".partial")
+    aside.write_bytes(payload)
+    os.replace(aside, path)
+    return hashlib.sha256(payload).hexdigest()
+
+
+def checksum_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_weights(path: Path, *, kind: str | None = None) -> Weights:
+    """Open a weight file; ``kind`` says which model the caller needs.
+
+    Raises ValueError when the file is missing, no weight file of this project, or another kind.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no weight file {path}: give a .safetensors file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no safetensors file: {error}") from None
+    found = metadata.pop("kind", None)
+    if found not in KINDS or (kind is not None and found != kind):
+        raise ValueError(
+            f"{path} holds {found or 'weights of another project'}, needed: {kind or 'any'} "
+            f"(kinds: {', '.join(KINDS)})"
+        )
+    model_class, config_class = KINDS[found]
+    model = model_class(config_class.from_json(metadata.pop("config")))
+    model.load_state_dict(tensors)
+    return Weights(model.eval(), found, metadata, checksum_of(path))
+
+
+def facts_as_text(facts: dict[str, object]) -> dict[str, str]:
+    """Return facts with every value as text, as safetensors' metadata wants it."""
+    return {k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in facts.items()}
