@@ -1,1 +1,1 @@
-"""Files to arrays and back: the doors are `video`, `image` and `audio`; `describe` is for people."""
+"""Files to arrays and back through `video`, `image` and `audio`; `describe` tells a person."""

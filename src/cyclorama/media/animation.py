@@ -4,7 +4,6 @@ FFmpeg cannot decode animated WebP. Pillow also composes GIF's partial frames. A
 asks for 10 ms or less is shown for 100 ms, as every browser does. Left out: loop counts.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -20,12 +19,10 @@ from cyclorama.media.errors import (
     MediaLimitError,
     PathLike,
     TruncatedMediaError,
-    UnreadableMediaError,
     media_errors,
 )
 from cyclorama.media.geometry import Fit, Orientation, plan_geometry
-from cyclorama.media.image import to_rgb
-from cyclorama.media.metadata import metadata_from_text
+from cyclorama.media.image import open_picture, picture_metadata, to_rgb
 from cyclorama.media.probe import VideoInfo
 
 GIF_FALLBACK_MS = 100
@@ -33,7 +30,7 @@ GIF_FALLBACK_MS = 100
 
 def animation_format(path: PathLike) -> str | None:
     """Return "gif" or "webp" by the file's first bytes, else None."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         head = file.read(16)
     if head[:6] in (b"GIF87a", b"GIF89a"):
         return "gif"
@@ -43,21 +40,11 @@ def animation_format(path: PathLike) -> str | None:
 
 
 @contextmanager
-def open_animation(path: PathLike, limits: Limits) -> Iterator[Image.Image]:
+def open_animation(path: PathLike, *, limits: Limits) -> Iterator[Image.Image]:
     """Open a GIF or WebP after checking that it is whole and not too large."""
     if is_cut_short(path):
         raise TruncatedMediaError(path, "is truncated: the file ends before its last frame does")
-    try:
-        image = Image.open(path)
-    except Exception as error:  # a broken header raises nearly anything, and all mean the same
-        raise UnreadableMediaError(path, f"is not a picture that can be read ({error})") from error
-    with image:
-        width, height = image.size
-        if width * height > limits.max_pixels:
-            raise MediaLimitError(
-                path, f"has pictures of {width}x{height}, above the limit of {limits.max_pixels} "
-                "pixels: raise limits.max_pixels to read it"
-            )
+    with open_picture(path, limits=limits) as image:
         yield image
 
 
@@ -102,7 +89,7 @@ def animation_pictures(
     limits: Limits,
 ) -> Iterator[Picture]:
     """Yield every frame of an opened animation; each must be rendered before the next is asked."""
-    plan = plan_geometry(image.size, Fraction(1), Orientation(), size=size, fit=fit)
+    plan = plan_geometry(image.size, Fraction(1), orientation=Orientation(), size=size, fit=fit)
     if plan.scaled_width * plan.scaled_height > limits.max_pixels:
         raise MediaLimitError(
             path, f"would be scaled to {plan.scaled_width}x{plan.scaled_height} to fill the "
@@ -133,13 +120,10 @@ def frame_duration_ms(image: Image.Image) -> int:
     return GIF_FALLBACK_MS if duration_ms <= 10 else duration_ms
 
 
-def probe_animation(path: PathLike, limits: Limits) -> VideoInfo:
+def probe_animation(path: PathLike, *, limits: Limits) -> VideoInfo:
     """`probe_video` for GIF and WebP; reads every frame's header."""
     kind = animation_format(path) or "webp"
-    is_truncated = is_cut_short(path)
-    if is_truncated:
-        raise TruncatedMediaError(path, "is truncated: the file ends before its last frame does")
-    with open_animation(path, limits) as image, media_errors(path):
+    with open_animation(path, limits=limits) as image, media_errors(path):
         durations_ms = []
         for index in range(getattr(image, "n_frames", 1)):
             image.seek(index)
@@ -147,11 +131,7 @@ def probe_animation(path: PathLike, limits: Limits) -> VideoInfo:
             durations_ms.append(frame_duration_ms(image))
         if not durations_ms:
             raise CorruptMediaError(path, "holds no frame")
-        comment = image.info.get("comment", b"")
-        text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
-        text = text or str(image.getexif().get(0x010E, ""))
-        metadata = metadata_from_text(text)
-        tags = {"comment": text} if text and metadata is None else {}
+        metadata, comment = picture_metadata(image)
         duration_s = sum(durations_ms) / 1000
         tick_ms = 10 if kind == "gif" else 1
         return VideoInfo(
@@ -161,5 +141,6 @@ def probe_animation(path: PathLike, limits: Limits) -> VideoInfo:
             container=kind, codec=kind, pixel_format=image.mode.lower(),
             num_frames=len(durations_ms), has_audio=False, rotation_degrees=0, is_mirrored=False,
             pixel_aspect=Fraction(1), is_hdr=False, is_interlaced=False, is_truncated=False,
-            size_bytes=os.path.getsize(path), metadata=metadata or {}, tags=tags,
+            size_bytes=Path(path).stat().st_size, metadata=metadata,
+            tags={"comment": comment} if comment else {},
         )

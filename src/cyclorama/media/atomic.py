@@ -32,7 +32,7 @@ def write_aside(path: PathLike) -> Iterator[Path]:
         # with the permissions that the user's umask gives (tempfile would make it private).
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         raise MediaWriteError(path, f"could not be written ({error})") from error
     finally:

@@ -46,8 +46,8 @@ class Picture:
 def decode_pictures(
     path: PathLike,
     container: InputContainer,
-    stream: VideoStream,
     *,
+    stream: VideoStream,
     size: tuple[int, int] | None,
     fit: Fit,
     start_s: float,
@@ -157,7 +157,9 @@ class Renderer:
 
     def _plan(self, frame: av.VideoFrame, coded: tuple[int, int]) -> Plan:
         orientation = frame_orientation(self.path, frame)
-        plan = plan_geometry(coded, self.aspect, orientation, size=self.size, fit=self.fit)
+        plan = plan_geometry(
+            coded, self.aspect, orientation=orientation, size=self.size, fit=self.fit
+        )
         if self.plan is not None and (plan.width, plan.height) != (
             self.plan.width, self.plan.height
         ):

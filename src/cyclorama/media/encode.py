@@ -7,6 +7,7 @@ must be even. Left out: sound, 10 bits, AV1 (SVT-AV1 at preset 12 is smaller at 
 older phones and Safari do not play it).
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -140,7 +141,7 @@ def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray
 def _durations(num_frames: int, rate_fps: float, unit_ms: int) -> list[int]:
     """Return whole durations in ms, multiples of ``unit_ms``, that do not drift from the rate."""
     instants = [round(1000 * k / rate_fps / unit_ms) * unit_ms for k in range(num_frames + 1)]
-    return [after - before for before, after in zip(instants, instants[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(instants)]
 
 
 def _write_webp(

@@ -20,6 +20,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import av
 
@@ -96,11 +97,12 @@ class Limits:
 
 def check_exists(path: PathLike) -> None:
     """Raise `UnreadableMediaError` unless ``path`` is a file with something in it."""
-    if not os.path.exists(path):
+    file = Path(path)
+    if not file.exists():
         raise UnreadableMediaError(path, "there is no such file")
-    if not os.path.isfile(path):
+    if not file.is_file():
         raise UnreadableMediaError(path, "is not a file")
-    if os.path.getsize(path) == 0:
+    if file.stat().st_size == 0:
         raise UnreadableMediaError(path, "is empty (0 bytes)")
 
 

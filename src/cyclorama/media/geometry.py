@@ -91,7 +91,7 @@ class Plan:
 
 
 def shown_size(
-    coded: tuple[int, int], aspect: Fraction, orientation: Orientation
+    coded: tuple[int, int], aspect: Fraction, *, orientation: Orientation
 ) -> tuple[int, int]:
     """Return (width, height) as displayed: columns stretched by the pixel aspect, then turned."""
     width, height = max(1, round(coded[0] * aspect)), coded[1]
@@ -101,8 +101,8 @@ def shown_size(
 def plan_geometry(
     coded: tuple[int, int],
     aspect: Fraction,
-    orientation: Orientation,
     *,
+    orientation: Orientation,
     size: tuple[int, int] | None,
     fit: Fit,
 ) -> Plan:
@@ -111,7 +111,7 @@ def plan_geometry(
     ``cover`` fills it and crops what overhangs at both sides alike, ``contain`` shows everything
     in a black frame, ``stretch`` distorts. Without a size the picture keeps its own.
     """
-    shown_w, shown_h = shown_size(coded, aspect, orientation)
+    shown_w, shown_h = shown_size(coded, aspect, orientation=orientation)
     width, height = size if size is not None else (shown_w, shown_h)
     scaled_w, scaled_h = width, height
     if size is not None and fit == "cover":

@@ -5,7 +5,9 @@ caption under it, so that a person judges many clips at one glance. Pillow does 
 out: colour profiles (a picture is taken for sRGB) and more than eight bits a channel.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +24,22 @@ from cyclorama.media.errors import (
     check_exists,
     media_errors,
 )
-from cyclorama.media.metadata import KEY, metadata_to_text
+from cyclorama.media.metadata import KEY, metadata_from_text, metadata_to_text
 
 DEFAULT_LIMITS = Limits()
-# Our own limit below is checked on the header; Pillow's would raise a class of its own first.
-Image.MAX_IMAGE_PIXELS = None
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What a picture file declares; ``width`` and ``height`` are as displayed."""
+
+    width: int
+    height: int
+    format: str
+    mode: str
+    num_frames: int
+    size_bytes: int
+    metadata: dict[str, object]
+
 
 PAPER, INK = (250, 250, 248), (30, 30, 30)
 MARGIN = 8
@@ -40,18 +53,7 @@ def read_image(path: PathLike, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarray
     `UnreadableMediaError`, `TruncatedMediaError`, `CorruptMediaError` or, above
     ``limits.max_pixels``, `MediaLimitError`.
     """
-    check_exists(path)
-    try:
-        image = Image.open(path)
-    except Exception as error:  # a broken header raises nearly anything, and all mean the same
-        raise UnreadableMediaError(path, f"is not a picture that can be read ({error})") from error
-    with image:
-        width, height = image.size
-        if width * height > limits.max_pixels:
-            raise MediaLimitError(
-                path, f"is {width}x{height}, above the limit of {limits.max_pixels} pixels: raise "
-                "limits.max_pixels to read it"
-            )
+    with open_picture(path, limits=limits) as image:
         try:
             with media_errors(path):
                 image.load()
@@ -60,6 +62,55 @@ def read_image(path: PathLike, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarray
             if "truncated" in error.reason:
                 raise TruncatedMediaError(path, error.reason) from error
             raise
+
+
+def probe_image(path: PathLike, *, limits: Limits = DEFAULT_LIMITS) -> ImageInfo:
+    """Return what a picture file says about itself, from its header alone."""
+    with open_picture(path, limits=limits) as image, media_errors(path):
+        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientation
+        width, height = image.size[::-1] if turned else image.size
+        return ImageInfo(
+            width=width, height=height, format=(image.format or "").lower(), mode=image.mode,
+            num_frames=getattr(image, "n_frames", 1), size_bytes=Path(path).stat().st_size,
+            metadata=picture_metadata(image)[0],
+        )
+
+
+@contextmanager
+def open_picture(path: PathLike, *, limits: Limits) -> Iterator[Image.Image]:
+    """Open a picture with Pillow, its header read and its size within the limits."""
+    check_exists(path)
+    try:
+        image = Image.open(path)
+    except Image.DecompressionBombError as error:
+        raise MediaLimitError(path, f"is too large for Pillow ({error})") from error
+    except Exception as error:  # a broken header raises nearly anything, and all mean the same
+        raise UnreadableMediaError(
+            path, f"is not a picture that can be read ({type(error).__name__})"
+        ) from error
+    with image:
+        width, height = image.size
+        if width * height > limits.max_pixels:
+            raise MediaLimitError(
+                path, f"is {width}x{height}, above the limit of {limits.max_pixels} pixels: raise "
+                "limits.max_pixels to read it"
+            )
+        yield image
+
+
+def picture_metadata(image: Image.Image) -> tuple[dict[str, object], str]:
+    """Return this project's metadata in a picture, and the comment it has from elsewhere."""
+    comment = image.info.get("comment", b"")
+    candidates = [
+        image.info.get(KEY, ""),  # a PNG's text chunk
+        comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment),
+        image.getexif().get(0x010E, ""),  # EXIF ImageDescription
+    ]
+    texts = [str(text) for text in candidates if text]
+    for text in texts:
+        if (metadata := metadata_from_text(text)) is not None:
+            return metadata, ""
+    return {}, texts[0] if texts else ""
 
 
 def to_rgb(image: Image.Image) -> np.ndarray:
@@ -120,10 +171,10 @@ def contact_sheet(
         if value < 1:
             raise ValueError(f"{name} must be 1 or more, got {value}")
     strips = [_strip(clip, columns=columns, scale=scale) for clip in clips]
-    cell_width = max(160, max(strip.width for strip in strips))
+    cell_width = max(160, *(strip.width for strip in strips))
     font = ImageFont.load_default(size=font_size)
     texts = list(captions) if captions is not None else [""] * len(clips)
-    wrapped = [wrap_text(text, font, cell_width) for text in texts]
+    wrapped = [wrap_text(text, font, width_px=cell_width) for text in texts]
     line_height = round(font_size * 1.35)
     heights = [strip.height + (2 + line_height * len(lines) if lines else 0)
                for strip, lines in zip(strips, wrapped, strict=True)]
@@ -181,12 +232,13 @@ def _strip(clip: np.ndarray, *, columns: int, scale: int) -> Image.Image:
     return strip
 
 
-def wrap_text(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> list[str]:
+def wrap_text(text: str, font: ImageFont.FreeTypeFont, *, width_px: int) -> list[str]:
     """Return the lines of ``text`` broken at blanks to fit; a longer word is cut inside."""
     lines: list[str] = []
     for paragraph in text.splitlines():
         line = ""
-        for word in paragraph.split():
+        for whole_word in paragraph.split():
+            word = whole_word
             longer = f"{line} {word}".strip()
             if font.getlength(longer) <= width_px:
                 line = longer

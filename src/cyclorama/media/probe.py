@@ -10,11 +10,11 @@ FFmpeg is told to open plain files of known formats only: a playlist named ``x.m
 otherwise make it read other files of this machine or addresses of the network.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -35,7 +35,6 @@ from cyclorama.media.errors import (
 from cyclorama.media.geometry import Orientation, orientation_of, shown_size
 from cyclorama.media.metadata import metadata_from_text
 
-DEFAULT_LIMITS = Limits()
 # Demuxers that read one file and nothing else; hls, dash, concat and the image lists are left out.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,av1,obu,ivf,flv,"
@@ -79,7 +78,7 @@ class VideoInfo:
 
 
 @contextmanager
-def open_container(path: PathLike, limits: Limits) -> Iterator[InputContainer]:
+def open_container(path: PathLike, *, limits: Limits) -> Iterator[InputContainer]:
     """Open one media file of a known format for reading; every failure is a `MediaError`."""
     check_exists(path)
     # Probing decodes a picture: without this bound an 8192x8192 stream costs 150 MB right here.
@@ -87,18 +86,26 @@ def open_container(path: PathLike, limits: Limits) -> Iterator[InputContainer]:
                "protocol_whitelist": "file"}
     try:
         container = av.open(
-            "file:" + os.path.abspath(path), options=options, metadata_errors="replace"
+            "file:" + str(Path(path).absolute()), options=options, metadata_errors="replace"
         )
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise UnreadableMediaError(
-            path, f"is not a media file that can be opened ({type(error).__name__}: its beginning "
-            "or index is missing, or its format is not known)"
-        ) from error
+        raise UnreadableMediaError(path, _why_not_opened(path)) from error
     with container:
         yield container
 
 
-def video_stream(path: PathLike, container: InputContainer, limits: Limits) -> VideoStream:
+def _why_not_opened(path: PathLike) -> str:
+    """Say what a file that FFmpeg does not open might be, by its first bytes."""
+    with Path(path).open("rb") as file:
+        head = file.read(12)
+    if head[:4] == b"\x89PNG" or head[:3] == b"\xff\xd8\xff":
+        return "is a still picture: read it with read_image"
+    if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free"):
+        return "is an mp4 without an index: truncated, or its recording was never finished"
+    return "is not a media file of a known format, or its beginning is damaged"
+
+
+def video_stream(path: PathLike, container: InputContainer, *, limits: Limits) -> VideoStream:
     """Return the first moving-picture stream, its decoder bounded by ``limits.max_pixels``."""
     streams = [s for s in container.streams.video
                if not s.disposition & av.stream.Disposition.attached_pic]
@@ -123,7 +130,9 @@ def video_stream(path: PathLike, container: InputContainer, limits: Limits) -> V
     return stream
 
 
-def first_frame(path: PathLike, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
+def first_frame(
+    path: PathLike, container: InputContainer, *, stream: VideoStream
+) -> av.VideoFrame:
     """Decode pictures until one is whole; none at all is a `CorruptMediaError`."""
     with media_errors(path):
         for frame in container.decode(stream):
@@ -177,22 +186,22 @@ def declared_duration_s(container: InputContainer, stream: VideoStream) -> float
 
 def index_past_end(path: PathLike, stream: VideoStream) -> bool:
     """Tell whether the file's index places a frame beyond the end of the file."""
-    size_bytes = os.path.getsize(path)
+    size_bytes = Path(path).stat().st_size
     return any(entry.pos + entry.size > size_bytes for entry in stream.index_entries)
 
 
-def probe_container(path: PathLike, limits: Limits = DEFAULT_LIMITS) -> VideoInfo:
+def probe_container(path: PathLike, *, limits: Limits) -> VideoInfo:
     """`probe_video` for what FFmpeg reads."""
-    with open_container(path, limits) as container, media_errors(path):
-        stream = video_stream(path, container, limits)
+    with open_container(path, limits=limits) as container, media_errors(path):
+        stream = video_stream(path, container, limits=limits)
         stream.codec_context.thread_count = 1
         packet_times_s = _packet_times_s(container, stream)
         duration_s = declared_duration_s(container, stream)
         container.seek(0)
-        frame = first_frame(path, container, stream)
+        frame = first_frame(path, container, stream=stream)
         orientation = frame_orientation(path, frame)
         aspect = pixel_aspect(stream)
-        width, height = shown_size((frame.width, frame.height), aspect, orientation)
+        width, height = shown_size((frame.width, frame.height), aspect, orientation=orientation)
         rate_fps = mean_rate_fps(stream, packet_times_s)
         if duration_s is None and container.duration is not None:
             duration_s = container.duration / av.time_base
@@ -211,7 +220,7 @@ def probe_container(path: PathLike, limits: Limits = DEFAULT_LIMITS) -> VideoInf
             rotation_degrees=orientation.rotation_degrees, is_mirrored=orientation.is_mirrored,
             pixel_aspect=aspect, is_hdr=frame.color_trc in HDR_CURVES,
             is_interlaced=frame.interlaced_frame, is_truncated=index_past_end(path, stream),
-            size_bytes=os.path.getsize(path), metadata=metadata or {}, tags=tags,
+            size_bytes=Path(path).stat().st_size, metadata=metadata or {}, tags=tags,
         )
 
 

@@ -68,8 +68,8 @@ def probe_video(path: PathLike, *, limits: Limits = DEFAULT_LIMITS) -> VideoInfo
     """
     check_exists(path)
     if animation_format(path):
-        return probe_animation(path, limits)
-    return probe_container(path, limits)
+        return probe_animation(path, limits=limits)
+    return probe_container(path, limits=limits)
 
 
 def read_video(
@@ -103,10 +103,10 @@ def read_video(
     source = _open_pictures(path, size=size, fit=fit, start_s=start_s, end_s=end_s, limits=limits,
                             num_threads=num_threads)
     with source as (pictures, tick_s), media_errors(path):
-        chosen = select_pictures(pictures, start_s=start_s, end_s=end_s, rate_fps=rate_fps,
+        ending = _until_end(path, pictures, start_s=start_s, end_s=end_s)
+        chosen = select_pictures(ending, start_s=start_s, end_s=end_s, rate_fps=rate_fps,
                                  tick_s=tick_s)
-        return _collect(path, chosen, rate_fps=rate_fps, start_s=start_s, end_s=end_s,
-                        limits=limits)
+        return _collect(path, chosen, rate_fps=rate_fps, start_s=start_s, limits=limits)
 
 
 def _check_arguments(
@@ -136,19 +136,19 @@ def _open_pictures(
 ) -> Iterator[tuple[Iterator[Picture], float]]:
     """Yield the pictures of a file of any kind and the finest step of its clock in seconds."""
     if animation_format(path):
-        with open_animation(path, limits) as image:
+        with open_animation(path, limits=limits) as image:
             yield animation_pictures(path, image, size=size, fit=fit, limits=limits), 0.01
         return
-    with open_container(path, limits) as container, media_errors(path):
-        stream = video_stream(path, container, limits)
+    with open_container(path, limits=limits) as container, media_errors(path):
+        stream = video_stream(path, container, limits=limits)
         stream.codec_context.thread_count = num_threads
         stream.codec_context.thread_type = "AUTO"
         declared_s = declared_duration_s(container, stream)
         if declared_s is not None:
             _check_range(path, declared_s, start_s=start_s, end_s=end_s,
                          slack_s=1.5 / float(stream.average_rate or 10), limits=limits)
-        pictures = decode_pictures(path, container, stream, size=size, fit=fit, start_s=start_s,
-                                   limits=limits)
+        pictures = decode_pictures(path, container, stream=stream, size=size, fit=fit,
+                                   start_s=start_s, limits=limits)
         yield pictures, float(stream.time_base)
 
 
@@ -168,6 +168,23 @@ def _check_range(
         raise MediaLimitError(
             path, f"reading {wanted_s:.1f} s is above limits.max_duration_s of "
             f"{limits.max_duration_s:g}: give start_s and duration_s, or raise the limit"
+        )
+
+
+def _until_end(
+    path: PathLike, pictures: Iterator[Picture], *, start_s: float, end_s: float | None
+) -> Iterator[Picture]:
+    """Pass pictures on; a file that turns out to end before ``end_s`` is a `MediaRangeError`."""
+    last: Picture | None = None
+    for picture in pictures:
+        yield picture
+        last = picture
+    if last is None:
+        raise CorruptMediaError(path, "holds no picture that can be decoded")
+    last_end_s = last.time_s + last.duration_s
+    if end_s is not None and last_end_s + 1.5 * last.duration_s < end_s:
+        raise MediaRangeError(
+            path, f"ends at {last_end_s:.3f} s: cannot read {start_s:g} s to {end_s:g} s"
         )
 
 
@@ -209,7 +226,7 @@ def select_pictures(
 
 def _collect(
     path: PathLike, chosen: Iterator[tuple[float, Picture]], *, rate_fps: float | None,
-    start_s: float, end_s: float | None, limits: Limits,
+    start_s: float, limits: Limits,
 ) -> Clip:
     images: list[np.ndarray] = []
     times_s: list[float] = []
@@ -232,20 +249,13 @@ def _collect(
                 "a smaller size, or raise the limit"
             )
     if last is None:
-        if start_s > 0:
-            raise MediaRangeError(path, f"shows nothing new from {start_s:g} s on")
-        raise CorruptMediaError(path, "holds no picture that can be decoded")
-    end_of_last_s = last.time_s + last.duration_s
-    if end_s is not None and end_of_last_s + 1.5 * last.duration_s < end_s:
-        raise MediaRangeError(
-            path, f"ends at {end_of_last_s:.3f} s: cannot read {start_s:g} s to {end_s:g} s"
-        )
+        raise MediaRangeError(path, f"no picture begins between {start_s:g} s and the wanted end")
     frames = np.empty((len(images), *images[0].shape), np.uint8)
     for index in range(len(images)):  # emptied as it goes: one clip in memory, not two
         frames[index] = images[index]
         images[index] = None
     times = np.array(times_s)
     if rate_fps is None:
-        span_s = end_of_last_s - times_s[0]
+        span_s = last.time_s + last.duration_s - times_s[0]
         rate_fps = len(times_s) / span_s if span_s > 0 else 1 / last.duration_s
     return Clip(frames, float(rate_fps), times)
