@@ -9,6 +9,7 @@ would differ: mono is made here, by the weights of ITU-R BS.775, summing to one.
 Left out: compressed output (AAC in mp4 starts late by its encoder's delay: keep sound as WAV).
 """
 
+import math
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +31,12 @@ from cyclorama.media.errors import (
     UnreadableMediaError,
     media_errors,
 )
-from cyclorama.media.probe import declared_duration_s, index_past_end, open_container
+from cyclorama.media.probe import (
+    container_name,
+    declared_duration_s,
+    index_past_end,
+    open_container,
+)
 
 DEFAULT_LIMITS = Limits()
 # Decoders of overlapping frames (AAC, MP3, Opus) need what came before to be exact.
@@ -63,7 +69,7 @@ def probe_audio(path: PathLike, *, limits: Limits = DEFAULT_LIMITS) -> AudioInfo
             duration_s = container.duration / av.time_base
         return AudioInfo(
             duration_s=duration_s or 0.0, rate_hz=stream.rate, num_channels=stream.channels,
-            codec=stream.codec_context.name, container=container.format.name.split(",")[0],
+            codec=stream.codec_context.name, container=container_name(path, container),
             size_bytes=Path(path).stat().st_size,
             is_truncated=index_past_end(path, stream) or _wav_cut_short(path),
             tags={**stream.metadata, **container.metadata},
@@ -186,7 +192,10 @@ def _resampled(
     num_samples = 0
     for frame in _decoded(path, container, stream, limits=limits):
         if frame is not None and first_s is None:
-            first_s = (frame.time or 0.0) - base_s
+            first_s, silence = _on_grid(frame, (frame.time or 0.0) - base_s, rate_hz)
+            if silence is not None:
+                planes += [out.to_ndarray() for out in resampler.resample(silence)]
+                num_samples += sum(plane.shape[1] for plane in planes)
         for out in resampler.resample(frame):
             planes.append(out.to_ndarray())
             num_samples += out.samples
@@ -202,6 +211,27 @@ def _resampled(
     if first_s is None:
         return 0.0, np.zeros((len(stream.layout.channels), 0), np.float32)
     return first_s, np.concatenate(planes, axis=1)
+
+
+def _on_grid(
+    frame: av.AudioFrame, time_s: float, rate_hz: int
+) -> tuple[float, av.AudioFrame | None]:
+    """Return silence to put before a first frame, and the instant at which it then begins.
+
+    That instant lies on the clocks of both rates, so that a stretch has the very samples that
+    the whole file has there.
+    """
+    step = frame.sample_rate // math.gcd(frame.sample_rate, rate_hz)
+    index = round(time_s * frame.sample_rate)
+    count = index % step
+    if count == 0:
+        return index / frame.sample_rate, None
+    silence = av.AudioFrame(format=frame.format.name, layout=frame.layout, samples=count)
+    silence.sample_rate = frame.sample_rate
+    level = b"\x80" if frame.format.name.startswith("u8") else b"\x00"
+    for plane in silence.planes:
+        plane.update(level * plane.buffer_size)
+    return (index - count) / frame.sample_rate, silence
 
 
 def _decoded(

@@ -214,7 +214,7 @@ def probe_container(path: PathLike, *, limits: Limits) -> VideoInfo:
         return VideoInfo(
             width=width, height=height, duration_s=duration_s, rate_fps=rate_fps,
             is_variable_rate=_is_uneven(packet_times_s, float(stream.time_base)),
-            container=container.format.name.split(",")[0],
+            container=container_name(path, container),
             codec=stream.codec_context.name, pixel_format=frame.format.name,
             num_frames=stream.frames, has_audio=bool(container.streams.audio),
             rotation_degrees=orientation.rotation_degrees, is_mirrored=orientation.is_mirrored,
@@ -231,6 +231,16 @@ def mean_rate_fps(stream: VideoStream, packet_times_s: list[float]) -> float:
     if len(packet_times_s) > 1 and packet_times_s[-1] > packet_times_s[0]:
         return (len(packet_times_s) - 1) / (packet_times_s[-1] - packet_times_s[0])
     return 1.0
+
+
+def container_name(path: PathLike, container: InputContainer) -> str:
+    """Return the format's name: of its family the one that the file's suffix names, or the first.
+
+    FFmpeg has one reader for mov, mp4, m4a and calls it by all their names.
+    """
+    names = container.format.name.split(",")
+    suffix = Path(path).suffix.lower().removeprefix(".")
+    return suffix if suffix in names else names[0]
 
 
 def _packet_times_s(container: InputContainer, stream: VideoStream) -> list[float]:
