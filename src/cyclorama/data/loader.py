@@ -32,7 +32,7 @@ class ShapeBatches:
     source: Source
     budget_pixels: int
     seed: int
-    max_items: int | None = None
+    max_frames: int | None = None  # longer clips are cut, so that they share a shorter one's graph
     _starts: list[int] = field(default_factory=lambda: [0])
     _epochs: list[list[np.ndarray]] = field(default_factory=list)
 
@@ -49,21 +49,25 @@ class ShapeBatches:
         """Return the batch of ``step``; clips without object ids get zeros."""
         items = self.items_of(step)
         samples = [self.source[int(item)] for item in items]
-        frames = np.stack([sample.frames for sample in samples])
+        frames = np.stack([sample.frames[: self.max_frames] for sample in samples])
         ids = [
             np.zeros(s.frames.shape[:3], np.uint8) if s.weight_map is None else s.weight_map
             for s in samples
         ]
-        return ClipBatch(frames, np.stack(ids), items)
+        return ClipBatch(frames, np.stack([i[: self.max_frames] for i in ids]), items)
+
+    def _shape_of(self, item: int) -> VideoShape:
+        shape = self.source.shape_of(item)
+        num_frames = min(shape.num_frames, self.max_frames or shape.num_frames)
+        return VideoShape(num_frames, shape.height, shape.width)
 
     def _deal(self, epoch: int) -> list[np.ndarray]:
         """Cut each size's shuffled clips into batches, then shuffle the batches."""
-        num_items = min(len(self.source), self.max_items or len(self.source))
-        if not num_items:
+        if not len(self.source):
             raise ValueError("there is nothing to train on: the dataset is empty")
         by_shape: dict[VideoShape, list[int]] = defaultdict(list)
-        for item in epoch_order(num_items, seed=self.seed, epoch=epoch):
-            by_shape[self.source.shape_of(int(item))].append(int(item))
+        for item in epoch_order(len(self.source), seed=self.seed, epoch=epoch):
+            by_shape[self._shape_of(int(item))].append(int(item))
         batches = []
         for shape, items in by_shape.items():
             pixels = shape.num_frames * shape.height * shape.width

@@ -39,8 +39,9 @@ class AutoencoderRun(Config):
     loss: AutoencodingConfig = AutoencodingConfig()
     data: DataConfig = DataConfig()
     budget_pixels: int = 24 * 17 * 64 * 64
+    max_frames: int = 17  # attention reaches one latent frame back: length needs no training
     loop: LoopConfig = LoopConfig(
-        num_steps=2400, optimizer=OptimizerConfig(lr=1e-3), average_decay=0.995
+        num_steps=2400, optimizer=OptimizerConfig(lr=3e-3), average_decay=0.995
     )
 
 
@@ -52,7 +53,9 @@ def run(
     torch.manual_seed(config.loop.seed)
     model = Autoencoder(config.model)
     start_from_clips(model, source)
-    batches = ShapeBatches(source, config.budget_pixels, config.loop.seed)
+    batches = ShapeBatches(
+        source, config.budget_pixels, config.loop.seed, max_frames=config.max_frames
+    )
     trained = train(
         model, partial(autoencoding_loss, config=config.loss), batches,
         config=config.loop, directory=directory, hook=hook, compile_model=compile_both_sides,
