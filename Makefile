@@ -14,7 +14,7 @@ install: .venv/dev  ## everything for development, all extras included
 check: .venv/dev  ## lint, format, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/pyright
+	@$(BIN)/pyright --pythonpath $(BIN)/python
 
 test: .venv/dev  ## all tests, on the CPU, without network
 	@$(BIN)/python -m pytest -q

@@ -1,0 +1,214 @@
+"""The command ``cyclorama``: each command parses, calls a library function, and says what came.
+
+Imports stand inside the commands, so that ``--help`` answers at once and a command loads only
+what it needs. A ValueError of the library, like every error that is the user's to mend, becomes
+one red line and exit code 2; ``cyclorama --traceback COMMAND`` shows where it came from.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+
+class OneLineErrors(TyperGroup):
+    """A group of commands whose foreseen errors are one line instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command; exit with 2 after a foreseen error."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if ctx.params["traceback"] or not _is_foreseen(error):
+                raise
+            typer.secho(f"error: {error}", fg="red", err=True)
+            raise typer.Exit(2) from error
+
+
+def _is_foreseen(error: Exception) -> bool:
+    """Tell an error that the library raised on purpose from a fault of the program."""
+    ours = type(error).__module__.startswith("cyclorama.")
+    absent_extra = isinstance(error, ImportError) and "cyclorama[" in str(error)
+    return ours or absent_extra or isinstance(error, ValueError | OSError)
+
+
+app = typer.Typer(
+    name="cyclorama",
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 88, "terminal_width": 88},
+)
+WeightsOption = Annotated[
+    str, typer.Option("--weights", help="A bundled name, a .safetensors file or a run's folder.")
+]
+AutoencoderOption = Annotated[
+    str, typer.Option("--autoencoder", help="The autoencoder that the weights were trained with.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("cyclorama"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    traceback: Annotated[
+        bool,
+        typer.Option(
+            "--traceback", envvar="CYCLORAMA_TRACEBACK", help="Show where an error came from."
+        ),
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Make video from words, train on your own footage, and measure both."""
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Return (width, height) of a text such as 96x64."""
+    width, cross, height = text.lower().partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal()):
+        raise ValueError(f"--size {text!r}: write width x height in pixels, e.g. 96x64")
+    return int(width), int(height)
+
+
+@app.command()
+def info(
+    file: Annotated[Path, typer.Argument(help="A film, picture, sound or weight file.")],
+) -> None:
+    """Say what a file is, and how it was made where it tells."""
+    if file.suffix == ".safetensors":
+        from cyclorama.cli.show import describe_weights
+
+        typer.echo(describe_weights(file))
+        return
+    from cyclorama.media.describe import describe_file
+
+    typer.echo(describe_file(file))
+
+
+@app.command()
+def render(
+    num: Annotated[int, typer.Argument(help="How many clips.")],
+    to: Annotated[
+        Path | None, typer.Option(help="NAME.lance, or a folder for films with sidecars.")
+    ] = None,
+    look: Annotated[
+        Path | None, typer.Option(help="Write the first clips as a contact sheet, a .png.")
+    ] = None,
+    domain: Annotated[str, typer.Option(help="Which scenes: stage or full.")] = "stage",
+    split: Annotated[str, typer.Option(help="train, val_id or a test split.")] = "train",
+    size: Annotated[str, typer.Option(metavar="WxH", help="Width x height in pixels.")] = "64x64",
+    frames: Annotated[int, typer.Option(help="Length in frames.")] = 17,
+    fps: Annotated[float, typer.Option(help="Frames a second.")] = 8.0,
+    workers: Annotated[int, typer.Option(help="Processes that render besides this one.")] = 2,
+    tars: Annotated[bool, typer.Option("--tars", help="Write WebDataset tars.")] = False,
+) -> None:
+    """Render clips of the physics engine, with captions and exact truth."""
+    from cyclorama.cli.rendering import render_clips
+    from cyclorama.data.worlds_live import worlds_clips
+    from cyclorama.shapes import VideoShape
+
+    width, height = _size(size)
+    shapes = [(VideoShape(frames, height, width), 1.0)]
+    clips = worlds_clips(domain, split, num_clips=num, shapes=shapes, rate_fps=fps)
+    render_clips(clips, to=to, look=look, num_workers=workers, tars=tars)
+
+
+@app.command()
+def weights(
+    name: Annotated[str | None, typer.Argument(help="Print the card of this one.")] = None,
+) -> None:
+    """List the bundled weights, or print the card of one."""
+    from cyclorama.weights.catalogue import BUNDLED, card, find_weights
+
+    if name is not None:
+        typer.echo(card(name))
+        return
+    for bundled, checksum in BUNDLED.items():
+        size_mb = find_weights(bundled).stat().st_size / 1e6
+        typer.echo(f"{bundled:<14}{size_mb:6.1f} MB  sha256 {checksum}")
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What to show, in words.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="A .mp4, .webp, .gif or .png file.", show_default=False
+        ),
+    ] = None,
+    size: Annotated[str, typer.Option(metavar="WxH", help="Width x height in pixels.")] = "64x64",
+    seconds: Annotated[
+        float | None, typer.Option(help="Length; 2 unless --frames is given.")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(help="Length in frames.")] = None,
+    fps: Annotated[float, typer.Option(help="Frames a second.")] = 8.0,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal clips.")] = 0,
+    num: Annotated[int, typer.Option(help="How many variants, of seeds that follow.")] = 1,
+    steps: Annotated[int, typer.Option(help="Steps from noise to clip.")] = 24,
+    guidance: Annotated[float, typer.Option(help="How strictly words are followed.")] = 2.5,
+    weights: WeightsOption = "maker",
+    autoencoder: AutoencoderOption = "autoencoder",
+    preview: Annotated[bool, typer.Option("--preview", help="Show the clip as it forms.")] = False,
+) -> None:
+    """Make a video from words."""
+    from cyclorama.cli.clips import default_path, make_clips
+    from cyclorama.inference.video import VideoRequest, load_maker
+    from cyclorama.shapes import frames_for_duration
+
+    width, height = _size(size)
+    if seconds is not None and frames is not None:
+        raise ValueError("--seconds and --frames both give the length: leave one out")
+    maker = load_maker(weights, autoencoder)
+    if frames is None:
+        compression = maker.autoencoder.compression
+        frames = frames_for_duration(2.0 if seconds is None else seconds, fps, compression)
+    request = VideoRequest(
+        prompt=prompt,
+        width=width,
+        height=height,
+        num_frames=frames,
+        rate_fps=fps,
+        seed=seed,
+        num_variants=num,
+        num_steps=steps,
+        guidance=guidance,
+    )
+    for path in make_clips(request, maker, output=output or default_path(prompt), preview=preview):
+        typer.echo(path)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="autoencoder or maker.")],
+    data: Annotated[
+        str, typer.Option(help="worlds, a NAME.lance store, or a folder of videos.")
+    ] = "worlds",
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder.  [default: runs/RECIPE]")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),
+    ] = None,
+) -> None:
+    """Train a model; the same command again resumes after a stop or a kill."""
+    from cyclorama.cli.training import run_recipe
+
+    out = out or Path("runs") / recipe
+    typer.echo(run_recipe(recipe, data=data, directory=out, settings=settings or []))
+
+
+if __name__ == "__main__":
+    app()
