@@ -35,4 +35,4 @@ def run_recipe(recipe: str, *, data: str, directory: Path, settings: list[str]) 
     report = show.console().print
     clips = directory.parent / f"worlds-{config.data.digest()}"
     source = open_data(data, config.data, directory=clips, report=report)
-    return run(config, source, directory, report=report)
+    return run(config, source, directory=directory, report=report)

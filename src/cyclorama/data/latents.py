@@ -56,8 +56,8 @@ class LatentCache:
 def build_latent_cache(
     directory: Path,
     source: Source,
-    encode: Encode,
     *,
+    encode: Encode,
     name: str,
     batch_pixels: int = 2_000_000,
     report: Callable[[str], None] = print,

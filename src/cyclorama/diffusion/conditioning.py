@@ -28,7 +28,7 @@ MASKS = ("first frame", "prefix", "suffix", "both ends", "random frames", "box")
 
 
 def clean_mask(
-    task: str, grid: TokenGrid, generator: torch.Generator
+    task: str, grid: TokenGrid, *, generator: torch.Generator
 ) -> Bool[Tensor, "t h w"]:
     """Return which tokens are clean for one of `MASKS`; never all of them."""
     t, h, w = grid.num_frames, grid.height, grid.width
@@ -56,7 +56,7 @@ def clean_mask(
 
 
 def draw_times(
-    grid: TokenGrid, shift: float, mix: NoiseMix, generator: torch.Generator
+    grid: TokenGrid, *, shift: float, mix: NoiseMix, generator: torch.Generator
 ) -> Float[Tensor, "t h w"]:
     """Draw the noise time of every token of one clip from the training mix."""
     kind = float(torch.rand((), generator=generator))
@@ -65,7 +65,7 @@ def draw_times(
         times = time.expand(grid.num_frames, grid.height, grid.width).clone()
         if mix.whole <= kind < mix.whole + mix.masks:
             task = MASKS[int(torch.randint(len(MASKS), (), generator=generator))]
-            times[clean_mask(task, grid, generator)] = 0.0
+            times[clean_mask(task, grid, generator=generator)] = 0.0
         return times
     per_frame = training_times(torch.full((grid.num_frames,), shift), generator)
     return per_frame[:, None, None].expand(-1, grid.height, grid.width).clone()

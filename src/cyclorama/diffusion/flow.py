@@ -16,7 +16,7 @@ TIME_FLOOR = 0.05
 
 
 def interpolate(
-    clean: Float[Tensor, "L P"], noise: Float[Tensor, "L P"], time: Float[Tensor, "L"]
+    clean: Float[Tensor, "L P"], noise: Float[Tensor, "L P"], *, time: Float[Tensor, "L"]
 ) -> Float[Tensor, "L P"]:
     """Return x_t for each token's own time."""
     t = time[:, None]
@@ -29,13 +29,15 @@ def velocity(clean: Tensor, noise: Tensor) -> Tensor:
 
 
 def velocity_from_clean(
-    noisy: Float[Tensor, "L P"], clean: Float[Tensor, "L P"], time: Float[Tensor, "L"]
+    noisy: Float[Tensor, "L P"], clean: Float[Tensor, "L P"], *, time: Float[Tensor, "L"]
 ) -> Float[Tensor, "L P"]:
     """Return the velocity that a predicted clean token implies: (x_t - x) / t."""
     return (noisy - clean) / time.clamp(min=TIME_FLOOR)[:, None]
 
 
-def clean_from_velocity(noisy: Tensor, flow: Tensor, time: Tensor) -> Tensor:
+def clean_from_velocity(
+    noisy: Float[Tensor, "L P"], flow: Float[Tensor, "L P"], *, time: Float[Tensor, "L"]
+) -> Float[Tensor, "L P"]:
     """Return the clean token that a velocity implies: x_t - t v."""
     return noisy - time[:, None] * flow
 
@@ -43,6 +45,7 @@ def clean_from_velocity(noisy: Tensor, flow: Tensor, time: Tensor) -> Tensor:
 def velocity_loss(
     predicted_clean: Float[Tensor, "L P"],
     clean: Float[Tensor, "L P"],
+    *,
     time: Float[Tensor, "L"],
 ) -> Float[Tensor, "L"]:
     """Return each token's squared velocity error, from predicted and true clean tokens.

@@ -34,7 +34,7 @@ class Guidance:
         return self.scale != 1 and self.start <= time <= self.stop
 
 
-def guide(conditional: Tensor, unconditional: Tensor, guidance: Guidance) -> Tensor:
+def guide(conditional: Tensor, unconditional: Tensor, *, guidance: Guidance) -> Tensor:
     """Combine two velocities of one clip."""
     if guidance.project:
         dot = (conditional * unconditional).sum()

@@ -17,7 +17,7 @@ def _ignore(number: int, x: Tensor, time: float) -> None:
 
 
 def euler(
-    velocity: Velocity, x: Tensor, times: Tensor, *, on_step: OnStep = _ignore
+    velocity: Velocity, x: Tensor, *, times: Tensor, on_step: OnStep = _ignore
 ) -> Tensor:
     """First order: one evaluation a step, error of order h."""
     for number, (t, t_next) in enumerate(zip(times[:-1].tolist(), times[1:].tolist(), strict=True)):
@@ -26,7 +26,7 @@ def euler(
     return x
 
 
-def heun(velocity: Velocity, x: Tensor, times: Tensor, *, on_step: OnStep = _ignore) -> Tensor:
+def heun(velocity: Velocity, x: Tensor, *, times: Tensor, on_step: OnStep = _ignore) -> Tensor:
     """Second order, two evaluations a step (Karras et al. 2022, algorithm 1, no churn).
 
     The last step is Euler's: at t = 0 the field of a finite network means nothing.
@@ -43,7 +43,7 @@ def heun(velocity: Velocity, x: Tensor, times: Tensor, *, on_step: OnStep = _ign
 
 
 def multistep(
-    velocity: Velocity, x: Tensor, times: Tensor, *, on_step: OnStep = _ignore
+    velocity: Velocity, x: Tensor, *, times: Tensor, on_step: OnStep = _ignore
 ) -> Tensor:
     """Second order with one evaluation a step: Adams-Bashforth for unequal steps.
 

@@ -150,7 +150,7 @@ def sample_latents(
             tokens = x[: clips[0][1].num_tokens]
             on_step(number + 1, first.num_steps, _latents(tokens, clips[0][1], maker))
 
-    x = SAMPLERS[first.sampler](field_of, x, times, on_step=see)
+    x = SAMPLERS[first.sampler](field_of, x, times=times, on_step=see)
     if not torch.isfinite(x).all():
         raise RuntimeError("the result is not finite: the weights are broken; nothing is written")
     parts = x.split([grid.num_tokens for _, grid, _ in clips])
@@ -184,12 +184,14 @@ def _velocity_field(
         guided = guidance.acts_at(time)
         tokens = torch.cat((x, x)) if guided else x
         times = torch.full((len(tokens),), time)
-        clean = maker.dit(tokens, times, twice if guided else alone)
-        flow = velocity_from_clean(tokens, clean.float(), times)
+        clean = maker.dit(tokens, times, row=twice if guided else alone)
+        flow = velocity_from_clean(tokens, clean.float(), time=times)
         if not guided:
             return flow
         pairs = zip(*(half.split(sizes) for half in flow.chunk(2)), strict=True)
-        return torch.cat([guide(with_text, without, guidance) for with_text, without in pairs])
+        return torch.cat([
+            guide(with_text, without, guidance=guidance) for with_text, without in pairs
+        ])
 
     return field_at
 
@@ -209,7 +211,7 @@ def _noise(grid: TokenGrid, seed: int, maker: Maker) -> Tensor:
 
 
 def _latents(tokens: Tensor, grid: TokenGrid, maker: Maker) -> Tensor:
-    return unpatchify(tokens, grid, maker.dit.config.patch)
+    return unpatchify(tokens, grid, patch=maker.dit.config.patch)
 
 
 def request_facts(request: VideoRequest, maker: Maker) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class PastFrame(NamedTuple):
 Past = list[PastFrame]
 
 
-def spatial_rotation(height: int, width: int, head_size: int) -> tuple[Tensor, Tensor]:
+def spatial_rotation(height: int, width: int, *, head_size: int) -> tuple[Tensor, Tensor]:
     """Return cos and sin of shape (height * width, head_size / 2) for a grid of bricks."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     positions = torch.stack((rows, columns), dim=-1).reshape(-1, 2).double()
@@ -83,13 +83,15 @@ class FrameAttention(nn.Module):
         self,
         x_BTSD: Float[Tensor, "B T S D"],
         rotation: tuple[Tensor, Tensor],
+        *,
         past: PastFrame | None,
     ) -> tuple[Float[Tensor, "B T S D"], PastFrame]:
         q, k, v = rearrange(
             self.qkv(x_BTSD), "B T S (three N K) -> three B T N S K", three=3, K=self.head_size
         )
         cos, sin = (part.to(q.dtype) for part in rotation)
-        q, k = rotate(self.norm_q(q), cos, sin), rotate(self.norm_k(k), cos, sin)
+        q = rotate(self.norm_q(q), cos=cos, sin=sin)
+        k = rotate(self.norm_k(k), cos=cos, sin=sin)
         before = self.before.to(k.dtype)
         outs = []
         if past is None:
@@ -111,7 +113,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attend within each (B, T) pair; heads are folded back into the width."""
     _, num_frames, num_heads = q.shape[:3]
     q, k, v = (rearrange(x, "B T N S K -> (B T N) S K") for x in (q, k, v))
-    mixed = short_attention(q, k, v)
+    mixed = short_attention(q, k, v_BSK=v)
     return rearrange(mixed, "(B T N) S K -> B T S (N K)", T=num_frames, N=num_heads)
 
 
@@ -124,9 +126,9 @@ class Block(nn.Module):
         self.attention, self.mlp = FrameAttention(width, head_size), SwiGLU(width)
 
     def forward(
-        self, x: Tensor, rotation: tuple[Tensor, Tensor], past: PastFrame | None
+        self, x: Tensor, rotation: tuple[Tensor, Tensor], *, past: PastFrame | None
     ) -> tuple[Tensor, PastFrame]:
-        mixed, past = self.attention(self.norm_attention(x), rotation, past)
+        mixed, past = self.attention(self.norm_attention(x), rotation, past=past)
         x = x + mixed
         return x + self.mlp(self.norm_mlp(x)), past
 
@@ -235,7 +237,7 @@ class Autoencoder(nn.Module):
             nn.init.zeros_(head.rest.weight)
 
     @torch.no_grad()
-    def start_from_components(self, part: str, mean: Tensor, basis: Tensor) -> None:
+    def start_from_components(self, part: str, *, mean: Tensor, basis: Tensor) -> None:
         """Set the linear path of ``part`` ("first" or "rest") to principal components.
 
         Args:
@@ -294,11 +296,11 @@ class Autoencoder(nn.Module):
         self, blocks: nn.ModuleList, x: Tensor, grid: tuple[int, int], past: Past | None
     ) -> tuple[Tensor, Past]:
         rotation = tuple(
-            part.to(x.device) for part in spatial_rotation(*grid, self.config.head_size)
+            part.to(x.device) for part in spatial_rotation(*grid, head_size=self.config.head_size)
         )
         kept: Past = []
         for number, block in enumerate(blocks):
-            x, last = block(x, rotation, past[number] if past else None)
+            x, last = block(x, rotation, past=past[number] if past else None)
             kept.append(last)
         return x, kept
 

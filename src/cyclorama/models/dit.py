@@ -138,7 +138,7 @@ def patchify(latents: Float[Tensor, "t h w C"], patch: int) -> Float[Tensor, "Lv
 
 
 def unpatchify(
-    tokens: Float[Tensor, "Lv P"], grid: TokenGrid, patch: int
+    tokens: Float[Tensor, "Lv P"], grid: TokenGrid, *, patch: int
 ) -> Float[Tensor, "t h w C"]:
     """Undo `patchify`."""
     return rearrange(
@@ -158,13 +158,14 @@ class Attention(nn.Module):
         self.norm_q, self.norm_k = RMSNorm(head_size), RMSNorm(head_size)
 
     def heads(
-        self, x_LD: Tensor, cos: Tensor, sin: Tensor
+        self, x_LD: Tensor, *, cos: Tensor, sin: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return rotated queries and keys, and values: (L, N, K) each."""
         q, k, v = rearrange(self.qkv(x_LD), "L (three N K) -> three L N K", three=3,
                             K=self.head_size)
         cos, sin = cos[:, None].to(q.dtype), sin[:, None].to(q.dtype)
-        return rotate(self.norm_q(q), cos, sin), rotate(self.norm_k(k), cos, sin), v
+        q = rotate(self.norm_q(q), cos=cos, sin=sin)
+        return q, rotate(self.norm_k(k), cos=cos, sin=sin), v
 
 
 class TextBlock(nn.Module):
@@ -175,9 +176,11 @@ class TextBlock(nn.Module):
         self.norm_attention, self.norm_mlp = RMSNorm(width), RMSNorm(width)
         self.attention, self.mlp = Attention(width, head_size), SwiGLU(width)
 
-    def forward(self, x_LD: Tensor, cos: Tensor, sin: Tensor, runs: Sequence[Run]) -> Tensor:
-        q, k, v = self.attention.heads(self.norm_attention(x_LD), cos, sin)
-        x_LD = x_LD + self.attention.out(segment_attention(q, k, v, runs).flatten(1))
+    def forward(
+        self, x_LD: Tensor, *, cos: Tensor, sin: Tensor, runs: Sequence[Run]
+    ) -> Tensor:
+        q, k, v = self.attention.heads(self.norm_attention(x_LD), cos=cos, sin=sin)
+        x_LD = x_LD + self.attention.out(segment_attention(q, k, v_LNK=v, runs=runs).flatten(1))
         return x_LD + self.mlp(self.norm_mlp(x_LD))
 
 
@@ -192,13 +195,14 @@ class Block(nn.Module):
         self.table = nn.Parameter(torch.zeros(6, width))
 
     def before(
-        self, x_LD: Tensor, modulation_L6D: Tensor, cos: Tensor, sin: Tensor
+        self, x_LD: Tensor, modulation_L6D: Tensor, *, cos: Tensor, sin: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values; split from `after` so that each compiles whole."""
         shift, scale = (modulation_L6D[:, :2] + self.table[:2]).unbind(dim=1)
-        return self.attention.heads(self.norm_attention(x_LD) * (1 + scale) + shift, cos, sin)
+        hidden = self.norm_attention(x_LD) * (1 + scale) + shift
+        return self.attention.heads(hidden, cos=cos, sin=sin)
 
-    def after(self, x_LD: Tensor, mixed_LD: Tensor, modulation_L6D: Tensor) -> Tensor:
+    def after(self, x_LD: Tensor, mixed_LD: Tensor, *, modulation_L6D: Tensor) -> Tensor:
         """Add the attention's result, then the feed-forward layer's."""
         gate, shift, scale, gate_mlp = (modulation_L6D[:, 2:] + self.table[2:]).unbind(dim=1)
         x_LD = x_LD + gate * self.attention.out(mixed_LD)
@@ -206,10 +210,12 @@ class Block(nn.Module):
         return x_LD + gate_mlp * self.mlp(hidden)
 
     def forward(
-        self, x_LD: Tensor, modulation_L6D: Tensor, cos: Tensor, sin: Tensor, runs: Sequence[Run]
+        self, x_LD: Tensor, modulation_L6D: Tensor, *, cos: Tensor, sin: Tensor,
+        runs: Sequence[Run],
     ) -> Tensor:
-        q, k, v = self.before(x_LD, modulation_L6D, cos, sin)
-        return self.after(x_LD, segment_attention(q, k, v, runs).flatten(1), modulation_L6D)
+        q, k, v = self.before(x_LD, modulation_L6D, cos=cos, sin=sin)
+        mixed_LD = segment_attention(q, k, v_LNK=v, runs=runs).flatten(1)
+        return self.after(x_LD, mixed_LD, modulation_L6D=modulation_L6D)
 
 
 class DiT(nn.Module):
@@ -254,7 +260,7 @@ class DiT(nn.Module):
             block.table[5].fill_(0.3)
 
     def forward(
-        self, tokens_LvP: Float[Tensor, "Lv P"], times_Lv: Float[Tensor, "Lv"], row: Row
+        self, tokens_LvP: Float[Tensor, "Lv P"], times_Lv: Float[Tensor, "Lv"], *, row: Row
     ) -> Float[Tensor, "Lv P"]:
         dtype = self.video_in.weight.dtype
         text_LtD, pooled_GD = self.encode_text(row)                     # (Lt, text), (G, text)
@@ -262,14 +268,14 @@ class DiT(nn.Module):
         video_LvD = self.video_in(tokens_LvP.to(dtype))                 # (Lv, D)
         x_LD = torch.cat((self.text_in(text_LtD), video_LvD))[row.place]  # (L, D)
         x_LD = x_LD + self.position_in(features)                        # (L, D)
-        modulation_L6D = self.modulate(times_Lv, pooled_GD, row)        # (L, 6, D)
+        modulation_L6D = self.modulate(times_Lv, pooled_GD, row=row)    # (L, 6, D)
         angles = axial_angles(
             row.positions, head_size=self.config.head_size,
             max_period=(64.0, 8.0, 8.0), min_period=(0.5, 0.5, 0.5),
         )
         cos, sin = angles.cos(), angles.sin()                           # (L, K / 2)
         for block in self.blocks:
-            x_LD = block(x_LD, modulation_L6D, cos, sin, row.runs)      # (L, D)
+            x_LD = block(x_LD, modulation_L6D, cos=cos, sin=sin, runs=row.runs)  # (L, D)
         shift, scale = (modulation_L6D[:, :2] + self.table_out).unbind(dim=1)
         x_LD = self.norm_out(x_LD) * (1 + scale) + shift
         return self.video_out(x_LD[row.place_video])                    # (Lv, P)
@@ -286,7 +292,7 @@ class DiT(nn.Module):
             min_period=(4.0,),
         )
         for block in self.text_blocks:
-            x_LD = block(x_LD, angles.cos(), angles.sin(), row.text_runs)
+            x_LD = block(x_LD, cos=angles.cos(), sin=angles.sin(), runs=row.text_runs)
         x_LD = self.norm_text(x_LD)
         sums = x_LD.new_zeros(row.num_segments, x_LD.shape[1])
         sums = sums.index_add(0, row.text_segment, x_LD)
@@ -294,7 +300,7 @@ class DiT(nn.Module):
         return x_LD, sums / counts[:, None].to(sums.dtype)
 
     def modulate(
-        self, times_Lv: Tensor, pooled_GD: Tensor, row: Row
+        self, times_Lv: Tensor, pooled_GD: Tensor, *, row: Row
     ) -> Float[Tensor, "L six D"]:
         """Return each token's six modulation vectors; text counts as clean (time zero)."""
         times_L = times_Lv.new_zeros(len(row.place)).index_copy(0, row.place_video, times_Lv)

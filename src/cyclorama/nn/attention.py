@@ -28,7 +28,7 @@ def runs_of(lengths: Sequence[int]) -> tuple[Run, ...]:
 
 
 def short_attention(
-    q_BLK: Float[Tensor, "B L K"], k_BSK: Float[Tensor, "B S K"], v_BSK: Float[Tensor, "B S K"]
+    q_BLK: Float[Tensor, "B L K"], k_BSK: Float[Tensor, "B S K"], *, v_BSK: Float[Tensor, "B S K"]
 ) -> Float[Tensor, "B L K"]:
     """Return softmax(q k^T / sqrt(K)) v; heads are folded into the batch.
 
@@ -46,6 +46,7 @@ def short_attention(
 def segment_attention(
     q_LNK: Float[Tensor, "L N K"],
     k_LNK: Float[Tensor, "L N K"],
+    *,
     v_LNK: Float[Tensor, "L N K"],
     runs: Sequence[Run],
 ) -> Float[Tensor, "L N K"]:
@@ -56,7 +57,7 @@ def segment_attention(
         q, k, v = (
             rearrange(x[place], "(G l) N K -> (G N) l K", G=count) for x in (q_LNK, k_LNK, v_LNK)
         )
-        mixed = short_attention(q, k, v)
+        mixed = short_attention(q, k, v_BSK=v)
         parts.append(rearrange(mixed, "(G N) l K -> (G l) N K", N=num_heads))
         start = place.stop
     if start != len(q_LNK):

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def hidden_width(width: int, ratio: float = 8 / 3, multiple: int = 64) -> int:
+def hidden_width(width: int, ratio: float = 8 / 3, *, multiple: int = 64) -> int:
     """Return the hidden width nearest to ``ratio * width`` that is a multiple of ``multiple``.
 
     8/3 gives SwiGLU's three matrices the parameters of the classic two with ratio four.

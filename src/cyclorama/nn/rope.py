@@ -47,7 +47,10 @@ def axial_angles(
 
 
 def rotate(
-    x: Float[Tensor, "*any K"], cos: Float[Tensor, "*any half"], sin: Float[Tensor, "*any half"]
+    x: Float[Tensor, "*any K"],
+    *,
+    cos: Float[Tensor, "*#any half"],
+    sin: Float[Tensor, "*#any half"],
 ) -> Float[Tensor, "*any K"]:
     """Turn each pair ``(x_i, x_{i + K/2})`` by its angle; cos and sin broadcast over heads."""
     a, b = x.chunk(2, dim=-1)

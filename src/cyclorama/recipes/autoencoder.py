@@ -46,7 +46,7 @@ class AutoencoderRun(Config):
 
 
 def run(
-    config: AutoencoderRun, source: Source, directory: Path, *,
+    config: AutoencoderRun, source: Source, *, directory: Path,
     report: Callable[[str], None] = print, hook: Hook | None = None,
 ) -> Path:
     """Train the autoencoder on ``source`` and return the path of its weights."""
@@ -57,7 +57,7 @@ def run(
         source, config.budget_pixels, config.loop.seed, max_frames=config.max_frames
     )
     trained = train(
-        model, partial(autoencoding_loss, config=config.loss), batches,
+        model, partial(autoencoding_loss, config=config.loss), batches=batches,
         config=config.loop, directory=directory, hook=hook, compile_model=compile_both_sides,
         report=report,
     )
@@ -86,11 +86,11 @@ def start_from_clips(model: Autoencoder, source: Source) -> None:
     for part, found in bricks.items():
         if found:
             mean, basis = principal_components(torch.cat(found), model.config.channels)
-            model.start_from_components(part, mean, basis)
+            model.start_from_components(part, mean=mean, basis=basis)
 
 
 @torch.no_grad()
-def measure_latents(model: Autoencoder, source: Source, num_clips: int = 256) -> None:
+def measure_latents(model: Autoencoder, source: Source, *, num_clips: int = 256) -> None:
     """Measure the generator's scale: per channel, the square root of the spread.
 
     Dividing by the full spread would give channels that hold little the weight of those that hold

@@ -38,7 +38,7 @@ class MakerRun(Config):
 
 
 def run(
-    config: MakerRun, source: Source, directory: Path, *,
+    config: MakerRun, source: Source, *, directory: Path,
     report: Callable[[str], None] = print, hook: Hook | None = None,
 ) -> Path:
     """Train the generator on ``source`` and return the path of its weights."""
@@ -47,7 +47,7 @@ def run(
         update={"latent_channels": autoencoder.model.config.channels}
     )
     cache = build_latent_cache(
-        directory / "latents", source, encode_uint8(autoencoder.model),
+        directory / "latents", source, encode=encode_uint8(autoencoder.model),
         name=f"{autoencoder.checksum[:16]} {config.data.digest()} {len(source)}", report=report,
     )
     torch.manual_seed(config.loop.seed)
@@ -56,7 +56,7 @@ def run(
         prompt_ids, config.loss, config.loop.seed,
     )
     trained = train(
-        DiT(model_config), denoising_loss, batches, config=config.loop, directory=directory,
+        DiT(model_config), denoising_loss, batches=batches, config=config.loop, directory=directory,
         hook=hook, compile_model=compile_blocks, report=report,
     )
     path = directory / "maker.safetensors"

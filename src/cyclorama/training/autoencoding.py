@@ -39,7 +39,7 @@ def charbonnier(error: Tensor) -> Tensor:
 
 
 def autoencoding_loss(
-    model: nn.Module, batch: ClipBatch, generator: torch.Generator, config: AutoencodingConfig
+    model: nn.Module, batch: ClipBatch, *, generator: torch.Generator, config: AutoencodingConfig
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the loss of one batch, and PSNR in dB of the clips without latent noise."""
     device = next(model.parameters()).device

@@ -77,7 +77,7 @@ class RowBatches:
         clean, times_Lv = torch.cat(tokens), torch.cat(times)
         noise = standard_noise(tuple(clean.shape), generator)
         row = lay_row(texts, positions, text_multiple=self.text_multiple)
-        return NoisyRow(row, clean, interpolate(clean, noise, times_Lv), times_Lv)
+        return NoisyRow(row, clean, interpolate(clean, noise, time=times_Lv), times_Lv)
 
     def _draw_clip(
         self, item: int, generator: torch.Generator
@@ -88,7 +88,7 @@ class RowBatches:
         grid = token_grid(LatentShape(*latents.shape[:3]), self.patch)
         shift = shift_for(grid.num_tokens, self.config.reference_shift)
         mix = NoiseMix(self.config.whole_share, self.config.mask_share)
-        times = draw_times(grid, shift, mix, generator).flatten()
+        times = draw_times(grid, shift=shift, mix=mix, generator=generator).flatten()
         tokens = patchify(torch.from_numpy(latents.astype(np.float32)), self.patch)
         positions = token_positions(
             grid, rate_fps=clip.rate_fps, compression=self.compression, patch=self.patch
@@ -117,14 +117,14 @@ TYPICAL_TEXT_TOKENS = 32
 
 
 def denoising_loss(
-    model: nn.Module, batch: NoisyRow, generator: torch.Generator
+    model: nn.Module, batch: NoisyRow, *, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the mean velocity loss over noisy tokens; all randomness is in the row already."""
     del generator
     device = next(model.parameters()).device
     times = batch.times_Lv.to(device)
-    predicted = model(batch.noisy_LvP.to(device), times, batch.row.to(device)).float()
-    losses = velocity_loss(predicted, batch.clean_LvP.to(device), times)
+    predicted = model(batch.noisy_LvP.to(device), times, row=batch.row.to(device)).float()
+    losses = velocity_loss(predicted, batch.clean_LvP.to(device), time=times)
     loss = losses.sum() / (times > 0).sum().clamp(min=1)
     with torch.no_grad():
         error = (predicted - batch.clean_LvP.to(device)).square().mean()

@@ -28,7 +28,7 @@ from cyclorama.training.average import start_average, update_average
 from cyclorama.training.optimizer import OptimizerConfig, learning_rate_factor, make_optimizers
 
 Metrics = dict[str, float]
-Loss = Callable[[nn.Module, Any, torch.Generator], tuple[Tensor, Metrics]]
+Loss = Callable[..., tuple[Tensor, Metrics]]  # (model, batch, *, generator)
 Batches = Callable[[int], Any]  # step -> batch, a pure function
 Hook = Callable[[nn.Module, int], None]  # the averaged model, and the step
 
@@ -62,7 +62,7 @@ class DivergedError(RuntimeError):
     """The loss is no longer finite."""
 
 
-def step_generator(seed: int, step: int, part: int = 0) -> torch.Generator:
+def step_generator(seed: int, step: int, *, part: int = 0) -> torch.Generator:
     """Return the generator of one step (and one accumulated part of it)."""
     mixed = (seed * 1_000_003 + step) * 1_009 + part
     return torch.Generator().manual_seed(mixed % (2**63))
@@ -71,8 +71,8 @@ def step_generator(seed: int, step: int, part: int = 0) -> torch.Generator:
 def train(
     model: nn.Module,
     loss: Loss,
-    batches: Batches,
     *,
+    batches: Batches,
     config: LoopConfig,
     directory: Path,
     hook: Hook | None = None,
@@ -86,7 +86,7 @@ def train(
     """
     directory.mkdir(parents=True, exist_ok=True)
     state = State(model, make_optimizers(model, config.optimizer), start_average(model))
-    load_checkpoint(directory, state, config)
+    load_checkpoint(directory, state, config=config)
     worker = copy.deepcopy(model).to(getattr(torch, config.dtype))
     if compile_model is not None:
         compile_model(worker)
@@ -99,7 +99,7 @@ def train(
             rate = (state.step - first_step) / (time.monotonic() - started)
             _log(directory, state.step, metrics, rate, config, report)
         if time.monotonic() - saved > config.checkpoint_every_s or last:
-            save_checkpoint(directory, state, config)
+            save_checkpoint(directory, state, config=config)
             saved = time.monotonic()
         if hook is not None and (state.step % config.hook_every == 0 or last):
             hook(averaged(model, state.average), state.step)
@@ -118,8 +118,9 @@ def _step(
         p.grad = torch.zeros_like(p)
     total: Metrics = {}
     for part in range(config.accumulate):
-        generator = step_generator(config.seed, state.step, part)
-        value, metrics = loss(worker, batches(state.step * config.accumulate + part), generator)
+        generator = step_generator(config.seed, state.step, part=part)
+        batch = batches(state.step * config.accumulate + part)
+        value, metrics = loss(worker, batch, generator=generator)
         if not torch.isfinite(value):
             raise DivergedError(
                 f"loss is {value.item()} at step {state.step}: the last good checkpoint is kept; "
@@ -133,7 +134,7 @@ def _step(
             master.grad = compute.grad.float() / config.accumulate
             compute.grad = None
     norm = torch.nn.utils.clip_grad_norm_(masters, config.optimizer.clip_norm)
-    factor = learning_rate_factor(state.step, config.num_steps, config.optimizer)
+    factor = learning_rate_factor(state.step, config.num_steps, config=config.optimizer)
     for optimizer in state.optimizers:
         for group in optimizer.param_groups:
             group["lr"] = config.optimizer.lr * factor
@@ -169,7 +170,7 @@ def checkpoint_paths(directory: Path) -> list[Path]:
     return sorted(directory.glob("checkpoint-*.pt"), reverse=True)
 
 
-def save_checkpoint(directory: Path, state: State, config: LoopConfig) -> None:
+def save_checkpoint(directory: Path, state: State, *, config: LoopConfig) -> None:
     """Write a checkpoint aside, rename it, and keep the one before."""
     payload = {
         "config": config.to_json(),
@@ -186,7 +187,7 @@ def save_checkpoint(directory: Path, state: State, config: LoopConfig) -> None:
         old.unlink()
 
 
-def load_checkpoint(directory: Path, state: State, config: LoopConfig) -> None:
+def load_checkpoint(directory: Path, state: State, *, config: LoopConfig) -> None:
     """Restore the newest readable checkpoint, if there is one."""
     for path in checkpoint_paths(directory):
         payload = torch.load(path, map_location="cpu", weights_only=True)

@@ -32,7 +32,7 @@ class OptimizerConfig(Config):
     clip_norm: float = 1.0
 
 
-def learning_rate_factor(step: int, num_steps: int, config: OptimizerConfig) -> float:
+def learning_rate_factor(step: int, num_steps: int, *, config: OptimizerConfig) -> float:
     """Return the factor on the learning rate at ``step`` of ``num_steps``."""
     warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
     left = (num_steps - step) / max(1.0, config.decay_share * num_steps)
