@@ -14,12 +14,11 @@ from PIL import Image
 
 from cyclorama.media.decode import Picture
 from cyclorama.media.errors import (
-    CorruptMediaError,
     Limits,
     MediaLimitError,
     PathLike,
     TruncatedMediaError,
-    media_errors,
+    picture_errors,
 )
 from cyclorama.media.geometry import Fit, Orientation, plan_geometry
 from cyclorama.media.image import open_picture, picture_metadata, to_rgb
@@ -98,10 +97,10 @@ def animation_pictures(
     resample = Image.Resampling.BOX if plan.is_shrinking else Image.Resampling.BICUBIC
     time_ms = 0
     for index in range(getattr(image, "n_frames", 1)):
-        with media_errors(path):
+        with picture_errors(path):
             image.seek(index)
             image.load()
-            pixels = to_rgb(image)
+        pixels = to_rgb(image)
         duration_ms = frame_duration_ms(image)
 
         def render(pixels: np.ndarray = pixels) -> np.ndarray:
@@ -123,14 +122,17 @@ def frame_duration_ms(image: Image.Image) -> int:
 def probe_animation(path: PathLike, *, limits: Limits) -> VideoInfo:
     """`probe_video` for GIF and WebP; reads every frame's header."""
     kind = animation_format(path) or "webp"
-    with open_animation(path, limits=limits) as image, media_errors(path):
+    with open_animation(path, limits=limits) as image, picture_errors(path):
+        num_frames = getattr(image, "n_frames", 1)
+        if num_frames > limits.max_frames:
+            raise MediaLimitError(
+                path, f"has {num_frames} frames, above limits.max_frames of {limits.max_frames}"
+            )
         durations_ms = []
-        for index in range(getattr(image, "n_frames", 1)):
+        for index in range(num_frames):
             image.seek(index)
             image.load()
             durations_ms.append(frame_duration_ms(image))
-        if not durations_ms:
-            raise CorruptMediaError(path, "holds no frame")
         metadata, comment = picture_metadata(image)
         duration_s = sum(durations_ms) / 1000
         tick_ms = 10 if kind == "gif" else 1

@@ -108,13 +108,30 @@ def check_exists(path: PathLike) -> None:
 
 @contextmanager
 def media_errors(path: PathLike) -> Iterator[None]:
-    """Turn whatever the decoders raise into `CorruptMediaError`; ours pass as they are."""
+    """Turn what FFmpeg's side raises into `CorruptMediaError`; ours pass as they are."""
     try:
         yield
     except MediaError:
         raise
-    # SyntaxError, IndexError, struct.error and their like come out of Pillow for bad headers.
-    except (av.FFmpegError, ValueError, OSError, AssertionError, SyntaxError, EOFError,
-            LookupError, OverflowError, TypeError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise CorruptMediaError(path, f"cannot be decoded ({said})") from error
+    except (av.FFmpegError, ValueError, OSError, AssertionError) as error:
+        raise CorruptMediaError(path, f"cannot be decoded ({_said(error)})") from error
+
+
+@contextmanager
+def picture_errors(path: PathLike) -> Iterator[None]:
+    """Turn what Pillow raises into `CorruptMediaError` or `TruncatedMediaError`.
+
+    Damaged pictures make Pillow raise nearly anything, IndexError and SyntaxError among it, so
+    only calls of Pillow itself belong inside.
+    """
+    try:
+        yield
+    except (MemoryError, MediaError):
+        raise
+    except Exception as error:
+        kind = TruncatedMediaError if "truncated" in str(error) else CorruptMediaError
+        raise kind(path, f"cannot be decoded ({_said(error)})") from error
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

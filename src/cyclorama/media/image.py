@@ -15,14 +15,12 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
 from cyclorama.media.atomic import write_aside
 from cyclorama.media.errors import (
-    CorruptMediaError,
     Limits,
     MediaLimitError,
     PathLike,
-    TruncatedMediaError,
     UnreadableMediaError,
     check_exists,
-    media_errors,
+    picture_errors,
 )
 from cyclorama.media.metadata import KEY, metadata_from_text, metadata_to_text
 
@@ -54,19 +52,15 @@ def read_image(path: PathLike, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarray
     ``limits.max_pixels``, `MediaLimitError`.
     """
     with open_picture(path, limits=limits) as image:
-        try:
-            with media_errors(path):
-                image.load()
-                return to_rgb(ImageOps.exif_transpose(image))
-        except CorruptMediaError as error:
-            if "truncated" in error.reason:
-                raise TruncatedMediaError(path, error.reason) from error
-            raise
+        with picture_errors(path):
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+        return to_rgb(upright)
 
 
 def probe_image(path: PathLike, *, limits: Limits = DEFAULT_LIMITS) -> ImageInfo:
     """Return what a picture file says about itself, from its header alone."""
-    with open_picture(path, limits=limits) as image, media_errors(path):
+    with open_picture(path, limits=limits) as image, picture_errors(path):
         turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientation
         width, height = image.size[::-1] if turned else image.size
         return ImageInfo(
