@@ -1,0 +1,246 @@
+"""What can be seen happening: each object's motion in one word, and the clip's events in order.
+
+Picture a careful witness who knows the physics log but only tells what the film shows. Directions
+are the screen's own: left and right need the projected object to have moved that way on the
+picture *and* in the world; toward and away need the distance to the camera to have changed. When
+the camera's motion contradicts the object's, no direction is told. Leaves out words (language).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cyclorama.worlds.bodies import Recipe, rest_height
+from cyclorama.worlds.simulate import Trajectory
+
+LEAST_SHARE = 40 / 4096  # of the picture's shorter side squared: below it nothing is recognised
+_STILL_M = 0.07
+_HIT_MPS = 0.12
+_BOUNCE_MPS = 0.45
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened at ``time_s``: ``first`` and ``second`` are body numbers or names
+    of furniture; ``speed_mps`` is the closing speed of touches; ``side`` of entries and exits.
+    """
+
+    time_s: float
+    kind: str
+    first: int | str
+    second: int | str | None = None
+    speed_mps: float = 0.0
+    side: str = ""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """One object's story. ``word`` is still, rolls, slides, falls, flies, pushed, swings or
+    topples; ``direction`` left, right, toward, away or ""; ``target`` the first body it hits.
+    """
+
+    word: str
+    direction: str
+    bounces: int
+    target: int | None
+    end: str
+
+
+def observe(
+    recipe: Recipe,
+    trajectory: Trajectory,
+    *,
+    pixels: np.ndarray,
+    cameras: np.ndarray,
+    side_px: float,
+) -> tuple[Motion, ...]:
+    """Return each body's motion. ``pixels`` (T, N, 2), ``cameras`` [R | t] (T, 3, 4), and
+    ``side_px`` the picture's shorter side.
+    """
+    motions = []
+    for i in range(len(recipe.bodies)):
+        word = _word(recipe, trajectory, i)
+        hit = first_hit(trajectory, i)
+        last = len(trajectory.states) - 1
+        if hit is not None and word not in ("still", "pushed"):
+            # The way before the touch, not the rebound.
+            last = max(1, min(last, int(np.ceil(hit[0] * trajectory.rate_fps))))
+        way = _direction(trajectory, i, last=last, pixels=pixels, cameras=cameras, side_px=side_px)
+        motions.append(
+            Motion(
+                word=word,
+                direction="" if word in ("still", "falls", "swings", "topples") else way,
+                bounces=max(0, len(_landings(trajectory, i)) - 1),
+                target=None if hit is None or word in ("still", "pushed") else hit[1],
+                end="rests" if np.linalg.norm(trajectory.velocities[-1, i]) < 0.08 else "moves",
+            )
+        )
+    return tuple(motions)
+
+
+def first_hit(trajectory: Trajectory, index: int) -> tuple[float, int] | None:
+    """Return when a body first hits another, and which one; None if it never does."""
+    for contact in trajectory.contacts:
+        pair = (contact.first, contact.second)
+        if index in pair and contact.speed_mps > _HIT_MPS and contact.time_s > 0.02:
+            other = pair[1] if pair[0] == index else pair[0]
+            if isinstance(other, int):
+                return contact.time_s, other
+    return None
+
+
+def tilts_deg(trajectory: Trajectory, index: int) -> np.ndarray:
+    """Return by how much a body's own z axis has turned from its start, degrees (T,)."""
+    axes = trajectory.rotations[:, index, :, 2]
+    return np.degrees(np.arccos(np.clip(axes @ axes[0], -1, 1)))
+
+
+def _word(recipe: Recipe, trajectory: Trajectory, index: int) -> str:
+    body = recipe.bodies[index]
+    path = trajectory.positions[:, index]
+    if body.joint == "hinge":
+        return "swings"
+    start = trajectory.velocities[0, index]
+    upright = trajectory.rotations[0, index, 2, 2] > 0.9
+    height = path[0, 2] - rest_height(body)
+    thrown = start[2] > 0.8
+    if thrown or (height > 0.2 and not _supported(trajectory, index)):
+        return "flies" if thrown or np.hypot(start[0], start[1]) > 0.4 else "falls"
+    if np.linalg.norm(start) > 0.1:
+        lying = body.shape in ("cylinder", "disk", "capsule") and not upright
+        return "rolls" if body.shape == "ball" or lying else "slides"
+    moved = np.linalg.norm(path - path[0], axis=1).max()
+    toppled = body.shape != "ball" and bool((tilts_deg(trajectory, index) > 50).any())
+    if moved < _STILL_M and not toppled:
+        return "still"
+    touched = any(
+        index in (c.first, c.second) and "floor" not in (c.first, c.second) and c.time_s > 0.02
+        for c in trajectory.contacts
+    )
+    if body.shape in ("domino", "cylinder", "cone", "capsule", "cube") and toppled:
+        return "topples"
+    if touched:
+        return "pushed"
+    return "rolls" if body.shape == "ball" else "slides"
+
+
+def _supported(trajectory: Trajectory, index: int) -> bool:
+    """Return whether something holds the body at the start: it touches and is not moving."""
+    return any(index in (c.first, c.second) and c.time_s <= 0.05 for c in trajectory.contacts)
+
+
+def _landings(trajectory: Trajectory, index: int) -> list[float]:
+    times: list[float] = []
+    for contact in trajectory.contacts:
+        if {contact.first, contact.second} == {index, "floor"} and contact.speed_mps > _BOUNCE_MPS:
+            if not times or contact.time_s - times[-1] > 0.12:
+                times.append(contact.time_s)
+    return times
+
+
+def _direction(
+    trajectory: Trajectory,
+    index: int,
+    *,
+    last: int,
+    pixels: np.ndarray,
+    cameras: np.ndarray,
+    side_px: float,
+) -> str:
+    way = trajectory.positions[last, index] - trajectory.positions[0, index]
+    right, forward = cameras[0, 0, :3], cameras[0, 2, :3]
+    ground = forward[:2] / np.linalg.norm(forward[:2])
+    across, along = float(right @ way), float(ground @ way[:2])
+    if max(abs(across), abs(along)) < 0.12:
+        return ""
+    if abs(across) >= 0.8 * abs(along):
+        on_screen = float(pixels[last, index, 0] - pixels[0, index, 0])
+        if abs(on_screen) < 0.05 * side_px or on_screen * across < 0:
+            return ""
+        return "left" if across < 0 else "right"
+    ends = np.stack([trajectory.positions[0, index], trajectory.positions[last, index]])
+    near = [float(cameras[t, 2, :3] @ ends[k] + cameras[t, 2, 3]) for k, t in ((0, 0), (1, last))]
+    if (near[1] - near[0]) * along < 0:
+        return ""
+    return "toward" if along < 0 else "away"
+
+
+def tell_events(
+    trajectory: Trajectory,
+    motions: tuple[Motion, ...],
+    *,
+    visible_px: np.ndarray,
+    pixels: np.ndarray,
+    size_px: tuple[int, int],
+) -> tuple[Event, ...]:
+    """Return what can be seen to happen, in order of time.
+
+    ``visible_px`` (T, N) counts an object's pixels, ``size_px`` is (height, width).
+    """
+    least = LEAST_SHARE / 4 * min(size_px) ** 2
+    seen = visible_px >= least
+    events = _touches(trajectory, motions, seen)
+    for time_s, i, kind in trajectory.rests:
+        frame = _frame(trajectory, time_s)
+        resumed = any(t > time_s and j == i for t, j, _ in trajectory.rests)
+        if kind == "stops" and seen[frame, i] and not resumed and time_s > 0.2:
+            if motions[i].word not in ("still",):
+                events.append(Event(time_s, "stops", i))
+    for i, motion in enumerate(motions):
+        if motion.word not in ("still", "pushed", "topples") and seen[0, i]:
+            events.append(Event(0.0, motion.word, i, side=motion.direction))
+        if motion.word == "topples":
+            frame = int(np.argmax(tilts_deg(trajectory, i) > 50))
+            if seen[frame, i]:
+                events.append(Event(frame / trajectory.rate_fps, "topples", i))
+        events += _comings(i, seen[:, i], pixels[:, i], size_px, trajectory.rate_fps)
+    return tuple(sorted(events, key=lambda e: (round(e.time_s, 3), str(e.first), e.kind)))
+
+
+def _touches(trajectory: Trajectory, motions: tuple[Motion, ...], seen: np.ndarray) -> list[Event]:
+    events: list[Event] = []
+    pairs: set[frozenset[int | str]] = set()
+    landed: dict[int, float] = {}
+    for contact in trajectory.contacts:
+        a, b = contact.first, contact.second
+        frame = _frame(trajectory, contact.time_s)
+        bodies = [x for x in (a, b) if isinstance(x, int)]
+        if contact.time_s < 0.02 or not any(seen[frame, i] for i in bodies):
+            continue
+        if "floor" in (a, b):
+            i = bodies[0]
+            again = contact.time_s - landed.get(i, -1.0)
+            aloft = i in landed or motions[i].word in ("falls", "flies")
+            if contact.speed_mps > (_BOUNCE_MPS if aloft else 2 * _BOUNCE_MPS) and again > 0.12:
+                kind = "bounces" if i in landed else "lands"
+                landed[i] = contact.time_s
+                events.append(Event(contact.time_s, kind, i, "floor", contact.speed_mps))
+        elif frozenset((a, b)) not in pairs and contact.speed_mps > _HIT_MPS:
+            pairs.add(frozenset((a, b)))
+            events.append(Event(contact.time_s, "hits", a, b, contact.speed_mps))
+    return events
+
+
+def _comings(
+    index: int, seen: np.ndarray, pixels: np.ndarray, size_px: tuple[int, int], rate_fps: float
+) -> list[Event]:
+    """Return entries, exits and disappearances of one object."""
+    events = []
+    for frame in range(1, len(seen)):
+        if seen[frame] == seen[frame - 1]:
+            continue
+        x, y = pixels[frame]
+        height, width = size_px
+        edges = {"left": x, "right": width - x, "top": y, "bottom": height - y}
+        side = min(edges, key=lambda name: edges[name])
+        outside = edges[side] < 0.12 * min(size_px)
+        if seen[frame]:
+            kind = "enters" if outside else "reappears"
+        else:
+            kind = "exits" if outside else "hides"
+        events.append(Event(frame / rate_fps, kind, index, side=side if outside else ""))
+    return events
+
+
+def _frame(trajectory: Trajectory, time_s: float) -> int:
+    return min(len(trajectory.states) - 1, int(round(time_s * trajectory.rate_fps)))
