@@ -19,6 +19,7 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.stream import Disposition
 
 from cyclorama.media.atomic import write_aside
 from cyclorama.media.errors import (
@@ -36,6 +37,7 @@ from cyclorama.media.probe import (
     declared_duration_s,
     index_past_end,
     open_container,
+    seek_before,
 )
 
 DEFAULT_LIMITS = Limits()
@@ -105,11 +107,11 @@ def read_audio(
         declared_s = declared_duration_s(container, stream)
         first_s, samples = _resampled(path, container, stream, rate_hz=rate_hz, start_s=start_s,
                                       stop_s=start_s + wanted_s, limits=limits)
-        if samples.shape[1] == 0:
+        end_s = first_s + samples.shape[1] / rate_hz
+        if end_s <= start_s:
             raise MediaRangeError(path, f"has no sound from {start_s:g} s on")
         if is_mono:
             samples = _to_mono(samples, [channel.name for channel in stream.layout.channels])
-    end_s = first_s + samples.shape[-1] / rate_hz
     if duration_s is None and end_s - start_s > limits.max_duration_s + 0.05:
         raise MediaLimitError(
             path, f"is longer than limits.max_duration_s of {limits.max_duration_s:g}: give "
@@ -169,7 +171,7 @@ def _wav_cut_short(path: PathLike) -> bool:
 def _origin_s(container: InputContainer, stream: AudioStream) -> float | None:
     """Return the instant of sample 0: the first picture's, or None for the first sample's."""
     for video in container.streams.video:
-        if not video.disposition & av.stream.Disposition.attached_pic:
+        if not video.disposition & Disposition.attached_pic:
             return float((video.start_time or 0) * video.time_base)
     return None
 
@@ -185,7 +187,7 @@ def _resampled(
     stream.codec_context.thread_count = 1
     if start_s > PREROLL_S:
         target = int((base_s + start_s - PREROLL_S) / float(stream.time_base))
-        container.seek(target, stream=stream, backward=True)
+        seek_before(container, stream, instant=target)
     resampler = av.AudioResampler("fltp", stream.layout, rate_hz)
     first_s: float | None = None
     planes: list[np.ndarray] = []

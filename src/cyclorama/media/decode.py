@@ -30,6 +30,7 @@ from cyclorama.media.probe import (
     frame_orientation,
     index_past_end,
     pixel_aspect,
+    seek_before,
     start_instant,
 )
 
@@ -99,7 +100,7 @@ def _decoded(
     """Yield frames from the last key frame before ``start_s``; None for a refused packet."""
     if start_s > 0:
         target = start_instant(stream) + int(start_s / float(stream.time_base))
-        container.seek(target, stream=stream, backward=True)
+        seek_before(container, stream, instant=target)
     for packet in container.demux(stream):
         try:
             yield from packet.decode()

@@ -11,7 +11,7 @@ otherwise make it read other files of this machine or addresses of the network.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideData
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from cyclorama.media.errors import (
@@ -40,6 +41,7 @@ FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,av1,obu,ivf,flv,"
     "asf,ogg,wav,w64,aiff,flac,mp3,aac,ac3,eac3,au,caf,amr,mxf,nut,gif,yuv4mpegpipe,dv,rm,wv,aax"
 )
+EXACT_SEEK = {"mov", "matroska", "avi", "wav", "flac", "ogg"}
 # Transfer curves of high dynamic range (ITU-T H.273): perceptual quantizer and hybrid log-gamma.
 HDR_CURVES = {16: "PQ (SMPTE 2084)", 18: "HLG (ARIB STD-B67)"}
 # How many packets are looked at to tell even from uneven instants when there is no index.
@@ -108,7 +110,7 @@ def _why_not_opened(path: PathLike) -> str:
 def video_stream(path: PathLike, container: InputContainer, *, limits: Limits) -> VideoStream:
     """Return the first moving-picture stream, its decoder bounded by ``limits.max_pixels``."""
     streams = [s for s in container.streams.video
-               if not s.disposition & av.stream.Disposition.attached_pic]
+               if not s.disposition & Disposition.attached_pic]
     if not streams:
         kinds = sorted({stream.type for stream in container.streams})
         raise UnreadableMediaError(path, f"holds no video, only {', '.join(kinds) or 'nothing'}")
@@ -128,16 +130,6 @@ def video_stream(path: PathLike, container: InputContainer, *, limits: Limits) -
     bound = max(limits.max_pixels, (width + 64) * (height + 64))
     context.options = {"max_pixels": str(bound)}
     return stream
-
-
-def first_frame(
-    path: PathLike, container: InputContainer, *, stream: VideoStream
-) -> av.VideoFrame:
-    """Decode pictures until one is whole; none at all is a `CorruptMediaError`."""
-    with media_errors(path):
-        for frame in container.decode(stream):
-            return frame
-    raise CorruptMediaError(path, "holds no picture that can be decoded")
 
 
 def frame_orientation(path: PathLike, frame: av.VideoFrame) -> Orientation:
@@ -165,7 +157,7 @@ def start_instant(stream: VideoStream) -> int:
     return stream.start_time or 0
 
 
-def declared_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+def declared_duration_s(container: InputContainer, stream: Stream) -> float | None:
     """Return the seconds that the file declares for this stream, or None if it says nothing.
 
     A container's own duration may be that of its sound, so it counts only for a lone stream.
@@ -184,7 +176,22 @@ def declared_duration_s(container: InputContainer, stream: VideoStream) -> float
     return None
 
 
-def index_past_end(path: PathLike, stream: VideoStream) -> bool:
+def seek_before(container: InputContainer, stream: Stream, *, instant: int) -> None:
+    """Go to the last key frame at or before ``instant`` (in the stream's ticks), or stay put.
+
+    Formats without an index guess by the byte rate and land late or lie about the time there
+    (MPEG-TS, MP3): those are read from the beginning, which is slow and right.
+    """
+    if container.format.name.split(",")[0] not in EXACT_SEEK:
+        return
+    container.seek(instant, stream=stream, backward=True)
+    first = next((packet for packet in container.demux(stream) if packet.pts is not None), None)
+    if first is None or first.pts > instant:
+        instant = stream.start_time or 0
+    container.seek(instant, stream=stream, backward=True)
+
+
+def index_past_end(path: PathLike, stream: Stream) -> bool:
     """Tell whether the file's index places a frame beyond the end of the file."""
     size_bytes = Path(path).stat().st_size
     return any(entry.pos + entry.size > size_bytes for entry in stream.index_entries)
@@ -195,10 +202,8 @@ def probe_container(path: PathLike, *, limits: Limits) -> VideoInfo:
     with open_container(path, limits=limits) as container, media_errors(path):
         stream = video_stream(path, container, limits=limits)
         stream.codec_context.thread_count = 1
-        packet_times_s = _packet_times_s(container, stream)
+        frame, packet_times_s = _scan(path, container, stream)
         duration_s = declared_duration_s(container, stream)
-        container.seek(0)
-        frame = first_frame(path, container, stream=stream)
         orientation = frame_orientation(path, frame)
         aspect = pixel_aspect(stream)
         width, height = shown_size((frame.width, frame.height), aspect, orientation=orientation)
@@ -243,22 +248,31 @@ def container_name(path: PathLike, container: InputContainer) -> str:
     return suffix if suffix in names else names[0]
 
 
-def _packet_times_s(container: InputContainer, stream: VideoStream) -> list[float]:
-    """Return sorted presentation times: of the first packets, or of all if no duration is known.
+def _scan(
+    path: PathLike, container: InputContainer, stream: VideoStream
+) -> tuple[av.VideoFrame, list[float]]:
+    """Return the first picture and sorted presentation times.
 
-    Browsers record WebM without a duration; only the packets know it.
+    The times are of the first packets, or of all when no duration is declared: browsers record
+    WebM without one, and only the packets know it. One pass, since not every format can go back.
     """
     is_whole = stream.duration is None and container.duration is None
+    frame: av.VideoFrame | None = None
     times: list[int] = []
     for packet in container.demux(stream):
         if packet.pts is not None:
             times.append(packet.pts)
-        if len(times) >= PROBE_PACKETS and not is_whole:
+        if frame is None:
+            with suppress(av.FFmpegError, ValueError):
+                frame = next(iter(packet.decode()), None)
+        if frame is not None and len(times) >= PROBE_PACKETS and not is_whole:
             break
+    if frame is None:
+        raise CorruptMediaError(path, "holds no picture that can be decoded")
     times.sort()
     # Reordered frames make the last few incomplete: a gap there is no unevenness.
     kept = times if len(times) < PROBE_PACKETS else times[:-16]
-    return [float(time * stream.time_base) for time in kept]
+    return frame, [float(time * stream.time_base) for time in kept]
 
 
 def _is_uneven(times_s: list[float], tick_s: float) -> bool:
