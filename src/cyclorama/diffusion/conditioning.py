@@ -43,7 +43,7 @@ def clean_mask(
         clean[: between(1, t - 1)] = True
     elif task == "suffix" and t > 1:
         clean[between(1, t - 1) :] = True
-    elif task == "both ends" and t > 2:  # noqa: PLR2004 - two ends and a middle
+    elif task == "both ends" and t > 2:  # two ends and a middle
         clean[0] = clean[-1] = True
     elif task == "random frames" and t > 1:
         clean[torch.rand(t, generator=generator) < 0.5] = True

@@ -6,6 +6,7 @@ first scaled by its projection on the conditional one, "zero-star" (Fan et al. 2
 arXiv 2503.18886, equation 8).
 """
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -24,8 +25,8 @@ class Guidance:
     project: bool = True
 
     def __post_init__(self) -> None:
-        if self.scale < 0:
-            raise ValueError(f"guidance must not be negative, got {self.scale}")
+        if not 0 <= self.scale < math.inf:
+            raise ValueError(f"guidance must be a number from 0 on, got {self.scale}")
         if not 0 <= self.start <= self.stop <= 1:
             raise ValueError(f"need 0 <= start <= stop <= 1, got {self.start}, {self.stop}")
 

@@ -28,16 +28,16 @@ def shift_time(time: Tensor, shift: float | Tensor) -> Tensor:
 
 
 def training_times(
-    shifts: Float[Tensor, "n"], generator: torch.Generator
-) -> Float[Tensor, "n"]:
-    """Draw one training time in (0, 1) for each given shift."""
+    shifts: Float[Tensor, "B"], generator: torch.Generator
+) -> Float[Tensor, "B"]:
+    """Draw one training time in (0, 1) for each of B shifts."""
     normal = torch.randn(len(shifts), generator=generator)
     uniform = torch.rand(len(shifts), generator=generator).clamp(1e-3, 1 - 1e-3)
     pick_uniform = torch.rand(len(shifts), generator=generator) < UNIFORM_SHARE
     return torch.where(pick_uniform, uniform, shift_time(torch.sigmoid(normal), shifts))
 
 
-def sampling_times(num_steps: int, shift: float) -> Float[Tensor, "n"]:
+def sampling_times(num_steps: int, shift: float) -> Float[Tensor, "steps"]:
     """Return ``num_steps + 1`` falling times from one to zero, shifted like the training's."""
     if num_steps < 1:
         raise ValueError(f"steps must be at least 1, got {num_steps}")

@@ -86,6 +86,7 @@ class FrameAttention(nn.Module):
         *,
         past: PastFrame | None,
     ) -> tuple[Float[Tensor, "B T S D"], PastFrame]:
+        """Return the mixed frames, and the last frame's keys and values for what follows."""
         q, k, v = rearrange(
             self.qkv(x_BTSD), "B T S (three N K) -> three B T N S K", three=3, K=self.head_size
         )
@@ -128,6 +129,7 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, rotation: tuple[Tensor, Tensor], *, past: PastFrame | None
     ) -> tuple[Tensor, PastFrame]:
+        """Return the frames after this block, and what the next call needs as ``past``."""
         mixed, past = self.attention(self.norm_attention(x), rotation, past=past)
         x = x + mixed
         return x + self.mlp(self.norm_mlp(x)), past
@@ -153,7 +155,7 @@ def divide(x_BTSD: Tensor, *, begins: bool) -> dict[str, Tensor]:
 
 def cut_bricks(
     video: Float[Tensor, "B T H W 3"], compression: Compression, *, begins: bool
-) -> dict[str, Float[Tensor, "B t S P"]]:
+) -> dict[str, Float[Tensor, "B _ S _"]]:
     """Cut a clip (or its continuation) into flat bricks of the first frame and of the rest."""
     first, rest = (video[:, :1], video[:, 1:]) if begins else (video[:, :0], video)
     bricks = {}
@@ -166,8 +168,22 @@ def cut_bricks(
     return bricks
 
 
+def _check_part(video: Tensor, compression: Compression, *, begins: bool) -> None:
+    num_frames, height, width = video.shape[1:4]
+    if not num_frames or (num_frames - begins) % compression.time:
+        raise ValueError(
+            f"cannot {'begin' if begins else 'continue'} a stream with {num_frames} frames: give "
+            f"{'1 + ' if begins else ''}a multiple of {compression.time}"
+        )
+    if height % compression.space or width % compression.space:
+        raise ValueError(
+            f"cannot encode frames of {height}x{width} (rows x columns): sides must be multiples "
+            f"of {compression.space}"
+        )
+
+
 def lay_bricks(
-    bricks: dict[str, Float[Tensor, "B t S P"]], compression: Compression, *, height: int
+    bricks: dict[str, Float[Tensor, "B _ S _"]], compression: Compression, *, height: int
 ) -> Float[Tensor, "B T H W 3"]:
     """Undo `cut_bricks`; ``height`` is the number of rows of bricks."""
     space = compression.space
@@ -270,6 +286,7 @@ class Autoencoder(nn.Module):
         it (time * k). The parts' latents, laid one after the other, equal the whole clip's.
         """
         begins, height = past is None, video.shape[2] // self.config.space
+        _check_part(video, self.compression, begins=begins)
         bricks = cut_bricks(video, self.compression, begins=begins)
         x, past = self._run(self.encoder, self.embed(bricks), (height, video.shape[3]
                             // self.config.space), past)

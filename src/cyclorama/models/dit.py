@@ -94,7 +94,7 @@ def token_positions(
 
 def lay_row(
     texts: Sequence[Sequence[int]],
-    positions: Sequence[Float[Tensor, "Lv 3"]],
+    positions: Sequence[Float[Tensor, "_ 3"]],
     *,
     text_multiple: int,
 ) -> Row:
@@ -179,6 +179,7 @@ class TextBlock(nn.Module):
     def forward(
         self, x_LD: Tensor, *, cos: Tensor, sin: Tensor, runs: Sequence[Run]
     ) -> Tensor:
+        """Return the row after this block."""
         q, k, v = self.attention.heads(self.norm_attention(x_LD), cos=cos, sin=sin)
         x_LD = x_LD + self.attention.out(segment_attention(q, k, v_LNK=v, runs=runs).flatten(1))
         return x_LD + self.mlp(self.norm_mlp(x_LD))
@@ -213,6 +214,7 @@ class Block(nn.Module):
         self, x_LD: Tensor, modulation_L6D: Tensor, *, cos: Tensor, sin: Tensor,
         runs: Sequence[Run],
     ) -> Tensor:
+        """Return the row after this block."""
         q, k, v = self.before(x_LD, modulation_L6D, cos=cos, sin=sin)
         mixed_LD = segment_attention(q, k, v_LNK=v, runs=runs).flatten(1)
         return self.after(x_LD, mixed_LD, modulation_L6D=modulation_L6D)
@@ -262,6 +264,7 @@ class DiT(nn.Module):
     def forward(
         self, tokens_LvP: Float[Tensor, "Lv P"], times_Lv: Float[Tensor, "Lv"], *, row: Row
     ) -> Float[Tensor, "Lv P"]:
+        """Return the clean tokens foreseen from noisy ones, each of its own time in [0, 1]."""
         dtype = self.video_in.weight.dtype
         text_LtD, pooled_GD = self.encode_text(row)                     # (Lt, text), (G, text)
         features = fourier_features(row.positions, POSITION_PERIODS).to(dtype)

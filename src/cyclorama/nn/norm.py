@@ -20,5 +20,6 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width)) if gain else None
 
     def forward(self, x: Float[Tensor, "*any D"]) -> Float[Tensor, "*any D"]:
+        """Return ``x`` with unit root mean square, times the gain, in the dtype of ``x``."""
         weight = None if self.weight is None else self.weight.to(x.dtype)
         return F.rms_norm(x, (self.width,), weight, self.eps)

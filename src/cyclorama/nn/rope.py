@@ -4,8 +4,8 @@ Each head's dimensions are split among the axes (time, row, column); within an a
 dimensions turns by ``position * frequency_i``, so that attention depends on differences of
 position only (Su et al. 2021, equation 34). Positions are real numbers in whatever unit the caller
 chooses: seconds and centred spatial units in the generator, so that a size or a rate never seen
-falls between those that were. Angles are computed in float32 from float64 positions: at a
-position of 10^6 a float32 angle is already wrong in the first decimal.
+falls between those that were. Positions and angles are multiplied in float64; the angle is then
+rounded to float32, which is exact to 0.01 up to some 10^5 radians (two hours, in seconds).
 """
 
 import torch
@@ -40,7 +40,9 @@ def axial_angles(
     angles = []
     for axis, part in enumerate(parts):
         fast, slow = min_period[axis], max_period[axis]
-        exponents = torch.linspace(0, 1, part // 2, dtype=torch.float64)
+        exponents = torch.linspace(
+            0, 1, part // 2, dtype=torch.float64, device=positions_LA.device
+        )
         periods = fast * (slow / fast) ** exponents
         angles.append(positions_LA[..., axis, None].double() * (2 * torch.pi / periods))
     return torch.cat(angles, dim=-1).float()
