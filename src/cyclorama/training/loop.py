@@ -7,12 +7,12 @@ same number of threads, and no generator state has to be saved.
 
 Forward and backward run on a copy of the model in the compute dtype (bfloat16 by default); its
 gradients update the float32 masters. A checkpoint holds masters, average, optimizer state and the
-step; it is written aside and renamed, and the one before it is kept. A loss that is not finite
-stops the run with a message; the last good checkpoint stays.
+step; it is written aside and renamed, and the one before it is kept. A loss or a gradient that is
+not finite stops the run with a message before anything is changed; the last good checkpoint stays.
 """
 
 import copy
-import os
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -59,7 +59,11 @@ class State:
 
 
 class DivergedError(RuntimeError):
-    """The loss is no longer finite."""
+    """The loss or its gradient is no longer finite."""
+
+
+class BrokenCheckpointError(RuntimeError):
+    """A checkpoint cannot be read."""
 
 
 def step_generator(seed: int, step: int, *, part: int = 0) -> torch.Generator:
@@ -82,7 +86,9 @@ def train(
     """Train ``model`` (float32 masters, in place) and return it with its averaged weights.
 
     Resumes from ``directory`` when it holds a checkpoint. ``compile_model`` may compile parts of
-    the compute copy in place. Raises DivergedError when the loss is not finite.
+    the compute copy in place. Raises DivergedError when the loss or its gradient is not finite,
+    ValueError when the checkpoint belongs to other settings, and BrokenCheckpointError when it
+    cannot be read.
     """
     directory.mkdir(parents=True, exist_ok=True)
     state = State(model, make_optimizers(model, config.optimizer), start_average(model))
@@ -121,11 +127,7 @@ def _step(
         generator = step_generator(config.seed, state.step, part=part)
         batch = batches(state.step * config.accumulate + part)
         value, metrics = loss(worker, batch, generator=generator)
-        if not torch.isfinite(value):
-            raise DivergedError(
-                f"loss is {value.item()} at step {state.step}: the last good checkpoint is kept; "
-                "lower the learning rate (--set loop.optimizer.lr=...) and start the command again"
-            )
+        _check_finite("loss", value, step=state.step)
         value.backward()
         for name, number in {"loss": value.item(), **metrics}.items():
             total[name] = total.get(name, 0.0) + float(number) / config.accumulate
@@ -134,6 +136,7 @@ def _step(
             master.grad = compute.grad.float() / config.accumulate
             compute.grad = None
     norm = torch.nn.utils.clip_grad_norm_(masters, config.optimizer.clip_norm)
+    _check_finite("gradient norm", norm, step=state.step)
     factor = learning_rate_factor(state.step, config.num_steps, config=config.optimizer)
     for optimizer in state.optimizers:
         for group in optimizer.param_groups:
@@ -144,6 +147,14 @@ def _step(
         state.average, state.model, decay=config.average_decay, num_updates=state.step
     )
     return {**total, "gradient_norm": norm.item(), "lr": config.optimizer.lr * factor}
+
+
+def _check_finite(what: str, value: Tensor, *, step: int) -> None:
+    if not torch.isfinite(value):
+        raise DivergedError(
+            f"{what} is {value.item()} at step {step}: the last good checkpoint is kept; lower "
+            "the learning rate (--set loop.optimizer.lr=...) and start the command again"
+        )
 
 
 def _log(
@@ -182,25 +193,42 @@ def save_checkpoint(directory: Path, state: State, *, config: LoopConfig) -> Non
     path = directory / f"checkpoint-{state.step:09d}.pt"
     aside = path.with_suffix(".partial")
     torch.save(payload, aside)
-    os.replace(aside, path)
+    aside.replace(path)
     for old in checkpoint_paths(directory)[2:]:
         old.unlink()
 
 
 def load_checkpoint(directory: Path, state: State, *, config: LoopConfig) -> None:
-    """Restore the newest readable checkpoint, if there is one."""
-    for path in checkpoint_paths(directory):
-        payload = torch.load(path, map_location="cpu", weights_only=True)
-        before = LoopConfig.from_json(payload["config"])
-        if before.seed != config.seed or before.optimizer.muon != config.optimizer.muon:
-            raise ValueError(
-                f"{path} was made with another seed or optimizer (seed {before.seed}, muon "
-                f"{before.optimizer.muon}): use the same settings or another --out directory"
-            )
-        state.model.load_state_dict(payload["model"])
-        for name, value in payload["average"].items():
-            state.average[name].copy_(value)
-        for optimizer, saved in zip(state.optimizers, payload["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        state.step = payload["step"]
+    """Restore the newest checkpoint, if there is one; what a kill left half written is removed."""
+    for partial in directory.glob("checkpoint-*.partial"):
+        partial.unlink()
+    if not (paths := checkpoint_paths(directory)):
         return
+    payload = _read_checkpoint(paths[0])
+    before = LoopConfig.from_json(payload["config"])
+    if before.seed != config.seed or before.optimizer.muon != config.optimizer.muon:
+        raise ValueError(
+            f"{paths[0]} was made with another seed or optimizer (seed {before.seed}, muon "
+            f"{before.optimizer.muon}): use the same settings or another --out directory"
+        )
+    mine = {name: value.shape for name, value in state.model.state_dict().items()}
+    if mine != {name: value.shape for name, value in payload["model"].items()}:
+        raise ValueError(
+            f"{paths[0]} holds a model of other sizes: use the same settings or another --out "
+            "directory"
+        )
+    state.model.load_state_dict(payload["model"])
+    for name, value in payload["average"].items():
+        state.average[name].copy_(value)
+    for optimizer, saved in zip(state.optimizers, payload["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    state.step = payload["step"]
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
+        raise BrokenCheckpointError(
+            f"{path} cannot be read ({error}): remove it, and the run goes on from the one before"
+        ) from error
