@@ -72,9 +72,9 @@ class ShapeBatches:
         for shape, items in by_shape.items():
             pixels = shape.num_frames * shape.height * shape.width
             size = max(1, self.budget_pixels // pixels)
-            if len(items) < size:  # a rare size: repeat, so that every batch has one cost
-                items = items * -(-size // len(items))
-            whole = len(items) // size * size
-            batches += np.array(items[:whole]).reshape(-1, size).tolist()
+            # A rare size is repeated, so that every batch has one cost.
+            dealt = items * -(-size // len(items))
+            whole = len(dealt) // size * size
+            batches += np.array(dealt[:whole]).reshape(-1, size).tolist()
         order = np.random.default_rng([self.seed, epoch, 1]).permutation(len(batches))
         return [np.array(batches[number]) for number in order]

@@ -7,7 +7,6 @@ and opened in float32. Only safetensors is read or written: no file here can run
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +51,7 @@ def save_weights(path: Path, model: nn.Module, *, kind: str, facts: dict[str, st
     payload = save(tensors, metadata=metadata)
     aside = path.with_suffix(".partial")
     aside.write_bytes(payload)
-    os.replace(aside, path)
+    aside.replace(path)
     return hashlib.sha256(payload).hexdigest()
 
 
@@ -64,7 +63,8 @@ def checksum_of(path: Path) -> str:
 def load_weights(path: Path, *, kind: str | None = None) -> Weights:
     """Open a weight file; ``kind`` says which model the caller needs.
 
-    Raises ValueError when the file is missing, no weight file of this project, or another kind.
+    Raises ValueError when the file is missing, no weight file of this project, another kind, or
+    made by a version whose model had other parts.
     """
     if not path.is_file():
         raise ValueError(f"there is no weight file {path}: give a .safetensors file")
@@ -81,8 +81,14 @@ def load_weights(path: Path, *, kind: str | None = None) -> Weights:
             f"(kinds: {', '.join(KINDS)})"
         )
     model_class, config_class = KINDS[found]
-    model = model_class(config_class.from_json(metadata.pop("config")))
-    model.load_state_dict(tensors)
+    try:
+        model = model_class(config_class.from_json(metadata.pop("config")))
+        model.load_state_dict(tensors)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} does not fit this version of {found!r}: make it again, or take the version "
+            f"of cyclorama that made it ({error})"
+        ) from None
     return Weights(model.eval(), found, metadata, checksum_of(path))
 
 
