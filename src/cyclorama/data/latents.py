@@ -7,7 +7,6 @@ names the encoder and the source it was made with; another encoder or source is 
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +43,10 @@ class LatentCache:
     def shape_of(self, index: int) -> tuple[int, int, int, int]:
         """Return (t, h, w, C) of one clip."""
         return tuple(self._rows[index]["shape"])
+
+    def captions_of(self, index: int) -> dict[str, str]:
+        """Return the captions of one clip, without its latents."""
+        return self._rows[index]["captions"]
 
     def __getitem__(self, index: int) -> LatentClip:
         """Return one clip."""
@@ -92,12 +95,12 @@ def build_latent_cache(
     numbers = np.fromfile(partial, dtype=np.float16)
     with (directory / "latents.npy.partial").open("wb") as file:
         np.save(file, numbers)
-    os.replace(directory / "latents.npy.partial", directory / "latents.npy")
+    (directory / "latents.npy.partial").replace(directory / "latents.npy")
     partial.unlink()
     (directory / "clips.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     aside = card.with_suffix(".partial")
     aside.write_text(json.dumps({"name": name, "num_clips": len(rows)}))
-    os.replace(aside, card)
+    aside.replace(card)
     return LatentCache(directory)
 
 

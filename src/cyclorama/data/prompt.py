@@ -17,6 +17,12 @@ def normalise_prompt(text: str) -> str:
     return " ".join(text.lower().split()).rstrip(".")
 
 
+def words_of(text: str) -> list[str]:
+    """Return the words of a prompt or caption in their order, without punctuation around them."""
+    words = [word.strip(".,;:!?\"'()") for word in normalise_prompt(text).split()]
+    return [word for word in words if word]
+
+
 def prompt_ids(text: str) -> list[int]:
     """Return the ids of a normalised prompt, each word with its leading space.
 

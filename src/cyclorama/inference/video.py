@@ -6,20 +6,23 @@ one packed row. The same request gives the same clip: noise is drawn on the CPU 
 variant ``i`` of seed ``s`` is variant 0 of seed ``s + i``.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cyclorama.data.prompt import MAX_PROMPT_TOKENS, normalise_prompt, prompt_ids
-from cyclorama.diffusion.flow import standard_noise, velocity_from_clean
+from cyclorama.data.prompt import MAX_PROMPT_TOKENS, prompt_ids, words_of
+from cyclorama.diffusion.flow import clean_from_velocity, standard_noise, velocity_from_clean
 from cyclorama.diffusion.guidance import Guidance, guide
 from cyclorama.diffusion.samplers import SAMPLERS
 from cyclorama.diffusion.schedule import sampling_times, shift_for
+from cyclorama.inference.tiling import decode_parts
 from cyclorama.models.autoencoder import Autoencoder
 from cyclorama.models.dit import DiT, lay_row, patchify, token_positions, unpatchify
 from cyclorama.shapes import (
@@ -33,7 +36,9 @@ from cyclorama.shapes import (
 from cyclorama.weights.catalogue import find_weights
 from cyclorama.weights.files import load_weights
 
+MAX_SEED = 2**63
 OnStep = Callable[[int, int, Tensor], None]  # step, of how many, the clean latents foreseen
+BROKEN = "the result is not finite: the weights are broken; nothing is written"
 
 
 @dataclass(frozen=True)
@@ -68,19 +73,25 @@ class Maker:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-@lru_cache(maxsize=4)
 def load_maker(weights: str = "maker", autoencoder: str = "autoencoder") -> Maker:
     """Open a generator and its autoencoder, by bundled name or path.
 
     A generator works in the latent space of one autoencoder only: its file names the checksum of
-    the one it was trained with, and another one is a ValueError.
+    the one it was trained with, and another one is a ValueError. Opened files are kept until
+    they change on the disk.
     """
-    made = load_weights(find_weights(weights), kind="maker")
-    seen = load_weights(find_weights(autoencoder), kind="autoencoder")
+    paths = find_weights(weights), find_weights(autoencoder)
+    return _open_maker(*((path, path.stat().st_mtime_ns) for path in paths))
+
+
+@lru_cache(maxsize=4)
+def _open_maker(weights: tuple[Path, int], autoencoder: tuple[Path, int]) -> Maker:
+    made = load_weights(weights[0], kind="maker")
+    seen = load_weights(autoencoder[0], kind="autoencoder")
     wanted = made.facts.get("autoencoder", seen.checksum)
     if wanted != seen.checksum:
         raise ValueError(
-            f"{weights} was trained with the autoencoder {wanted[:12]}, {autoencoder} is "
+            f"{weights[0]} was trained with the autoencoder {wanted[:12]}, {autoencoder[0]} is "
             f"{seen.checksum[:12]}: give the right one with --autoencoder"
         )
     words = frozenset(made.facts.get("words", "").split())
@@ -89,8 +100,7 @@ def load_maker(weights: str = "maker", autoencoder: str = "autoencoder") -> Make
 
 def unknown_words(prompt: str, maker: Maker) -> list[str]:
     """Return the words of a prompt that no training caption held, in their order."""
-    words = [w.strip(".,;:!?\"'()") for w in normalise_prompt(prompt).split()]
-    unknown = [w for w in words if w and w not in maker.words]
+    unknown = [word for word in words_of(prompt) if word not in maker.words]
     return list(dict.fromkeys(unknown)) if maker.words else []
 
 
@@ -101,13 +111,15 @@ def check_request(request: VideoRequest, maker: Maker) -> None:
         raise ValueError(f"num must be at least 1, got {request.num_variants}")
     if request.sampler not in SAMPLERS:
         raise ValueError(f"no sampler {request.sampler!r}: have {', '.join(SAMPLERS)}")
-    if not request.rate_fps > 0:
+    if not 0 < request.rate_fps < math.inf:
         raise ValueError(f"fps must be above 0, got {request.rate_fps}")
+    if not 0 <= request.seed < MAX_SEED - request.num_variants:
+        raise ValueError(f"seeds must lie in [0, {MAX_SEED}), got {request.seed}")
     if not request.prompt.strip():
         raise ValueError("the prompt is empty: say what to show, e.g. 'a red ball rolls left'")
     if len(prompt_ids(request.prompt)) >= MAX_PROMPT_TOKENS:
         raise ValueError(
-            f"the prompt is longer than {MAX_PROMPT_TOKENS} tokens: shorten it, nothing is cut "
+            f"the prompt has {MAX_PROMPT_TOKENS} tokens or more: shorten it, nothing is cut "
             "silently"
         )
 
@@ -141,28 +153,41 @@ def sample_latents(
              for seed in range(r.seed, r.seed + r.num_variants)]
     x = torch.cat([_noise(grid, seed, maker) for _, grid, seed in clips])
     guidance = Guidance(scale=first.guidance)
+    foreseen = torch.zeros_like(x)  # what the last velocity says the clean tokens are
     field_of = _velocity_field(clips, maker, guidance)
     shift = max(shift_for(grid.num_tokens) for _, grid, _ in clips)
     times = sampling_times(first.num_steps, shift)
 
-    def see(number: int, x: Tensor, time: float) -> None:
+    def follow(x: Tensor, time: float) -> Tensor:
+        flow = field_of(x, time)
+        foreseen.copy_(clean_from_velocity(x, flow, time=torch.full((len(x),), time)))
+        return flow
+
+    def _see(number: int, x: Tensor, time: float) -> None:
         if on_step is not None:
-            tokens = x[: clips[0][1].num_tokens]
+            tokens = (foreseen if time > 0 else x)[: clips[0][1].num_tokens].clone()
             on_step(number + 1, first.num_steps, _latents(tokens, clips[0][1], maker))
 
-    x = SAMPLERS[first.sampler](field_of, x, times=times, on_step=see)
+    x = SAMPLERS[first.sampler](follow, x, times=times, on_step=_see)
     if not torch.isfinite(x).all():
-        raise RuntimeError("the result is not finite: the weights are broken; nothing is written")
+        raise RuntimeError(BROKEN)
     parts = x.split([grid.num_tokens for _, grid, _ in clips])
     latents = iter(_latents(p, grid, maker) for p, (_, grid, _) in zip(parts, clips, strict=True))
     return [torch.stack([next(latents) for _ in range(r.num_variants)]) for r in requests]
 
 
 def decode_clips(latents: Tensor, maker: Maker) -> np.ndarray:
-    """Return uint8 clips (N, T, H, W, 3) from latents on the generator's scale."""
-    with torch.no_grad():
-        video = maker.autoencoder.decode(maker.autoencoder.denormalise(latents))
-    return ((video.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
+    """Return uint8 clips (N, T, H, W, 3) from latents on the generator's scale.
+
+    Long clips are decoded in parts, large ones in tiles (see `inference.tiling`). Raises
+    RuntimeError when a pixel is not finite.
+    """
+    parts = []
+    for part in decode_parts(maker.autoencoder, maker.autoencoder.denormalise(latents)):
+        if not torch.isfinite(part).all():
+            raise RuntimeError(BROKEN)
+        parts.append(((part.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy())
+    return np.concatenate(parts, axis=1)
 
 
 def _velocity_field(

@@ -47,9 +47,12 @@ class AutoencoderRun(Config):
 
 def run(
     config: AutoencoderRun, source: Source, *, directory: Path,
-    report: Callable[[str], None] = print, hook: Hook | None = None,
+    report: Callable[[str], None] = print, hook: Hook | None = None, compiled: bool = True,
 ) -> Path:
-    """Train the autoencoder on ``source`` and return the path of its weights."""
+    """Train the autoencoder on ``source`` and return the path of its weights.
+
+    Without ``compiled`` nothing waits for a compiler, and each step takes longer.
+    """
     torch.manual_seed(config.loop.seed)
     model = Autoencoder(config.model)
     start_from_clips(model, source)
@@ -58,8 +61,8 @@ def run(
     )
     trained = train(
         model, partial(autoencoding_loss, config=config.loss), batches=batches,
-        config=config.loop, directory=directory, hook=hook, compile_model=compile_both_sides,
-        report=report,
+        config=config.loop, directory=directory, hook=hook,
+        compile_model=compile_both_sides if compiled else None, report=report,
     )
     measure_latents(trained, source)
     path = directory / "autoencoder.safetensors"

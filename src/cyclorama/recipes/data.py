@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import Field
+
 from cyclorama.config import Config
 from cyclorama.data.sample import Source
 from cyclorama.shapes import VideoShape
@@ -16,9 +18,9 @@ class DataConfig(Config):
     num_clips: int = 16_000
     num_workers: int = 2
     # Frames x rows x columns, and the share of clips that have this size.
-    sizes: dict[str, float] = {
+    sizes: dict[str, float] = Field(default_factory=lambda: {
         "17x64x64": 0.70, "17x64x96": 0.10, "17x96x64": 0.10, "33x64x64": 0.05, "9x96x96": 0.05,
-    }
+    })
 
     def shapes(self) -> tuple[tuple[VideoShape, float], ...]:
         """Return the sizes as shapes with their shares."""

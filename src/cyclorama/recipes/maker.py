@@ -39,9 +39,12 @@ class MakerRun(Config):
 
 def run(
     config: MakerRun, source: Source, *, directory: Path,
-    report: Callable[[str], None] = print, hook: Hook | None = None,
+    report: Callable[[str], None] = print, hook: Hook | None = None, compiled: bool = True,
 ) -> Path:
-    """Train the generator on ``source`` and return the path of its weights."""
+    """Train the generator on ``source`` and return the path of its weights.
+
+    Without ``compiled`` nothing waits for a compiler, and each step takes longer.
+    """
     autoencoder = load_weights(find_weights(config.autoencoder), kind="autoencoder")
     model_config = config.model.model_copy(
         update={"latent_channels": autoencoder.model.config.channels}
@@ -57,12 +60,12 @@ def run(
     )
     trained = train(
         DiT(model_config), denoising_loss, batches=batches, config=config.loop, directory=directory,
-        hook=hook, compile_model=compile_blocks, report=report,
+        hook=hook, compile_model=compile_blocks if compiled else None, report=report,
     )
     path = directory / "maker.safetensors"
     save_weights(path, trained, kind="maker", facts=facts_as_text({
         "recipe": "maker", "run": config.model_dump(mode="json"),
-        "autoencoder": autoencoder.checksum,
+        "autoencoder": autoencoder.checksum, "words": " ".join(batches.words()),
     }))
     return path
 

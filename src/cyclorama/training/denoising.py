@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from cyclorama.config import Config
 from cyclorama.data.latents import LatentCache
 from cyclorama.data.packing import RowPlan
+from cyclorama.data.prompt import words_of
 from cyclorama.diffusion.conditioning import NoiseMix, draw_times
 from cyclorama.diffusion.flow import interpolate, standard_noise, velocity_loss
 from cyclorama.diffusion.schedule import shift_for
@@ -30,7 +32,9 @@ class DenoisingConfig(Config):
     """How rows are drawn."""
 
     budget_tokens: int = 5120
-    caption_shares: dict[str, float] = {"short": 0.6, "dense": 0.3, "": 0.1}
+    caption_shares: dict[str, float] = Field(
+        default_factory=lambda: {"short": 0.6, "dense": 0.3, "": 0.1}
+    )
     image_share: float = 0.15
     cut_share: float = 0.1
     whole_share: float = 0.4  # of the noise mix
@@ -95,6 +99,16 @@ class RowBatches:
         )
         return self._draw_caption(clip.captions, generator), tokens, times, positions
 
+    def words(self) -> list[str]:
+        """Return every word of the captions that can be drawn, sorted."""
+        kinds = [kind for kind in self.config.caption_shares if kind]
+        found: set[str] = set()
+        for index in range(len(self.cache)):
+            captions = self.cache.captions_of(index)
+            for text in {_caption_of(kind, captions) for kind in kinds}:
+                found.update(words_of(text))
+        return sorted(found)
+
     def _draw_length(self, num_latent_frames: int, generator: torch.Generator) -> int:
         kind = float(torch.rand((), generator=generator))
         if kind < self.config.image_share:
@@ -107,10 +121,12 @@ class RowBatches:
         kinds = list(self.config.caption_shares)
         shares = torch.tensor([self.config.caption_shares[kind] for kind in kinds])
         kind = kinds[int(torch.multinomial(shares, 1, generator=generator))]
-        text = captions.get(kind, "") if kind else ""
-        if kind and not text:  # footage may have a single caption of any kind
-            text = next(iter(captions.values()), "")
-        return self.prompt_ids(text)
+        return self.prompt_ids(_caption_of(kind, captions))
+
+
+def _caption_of(kind: str, captions: dict[str, str]) -> str:
+    """Return the caption of a kind, "" for the kind ""; footage may have one of any kind."""
+    return captions.get(kind) or next(iter(captions.values()), "") if kind else ""
 
 
 TYPICAL_TEXT_TOKENS = 32
