@@ -2,7 +2,11 @@
 # runs through them (.ci/run). Everything lives in .venv; nothing is installed elsewhere.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Byte code is written when a module is first imported; compiling all of torch while installing
+# would double the time that the first demo takes.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+  -c constraints.txt
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo install check test size bench docs
 
