@@ -63,7 +63,7 @@ def encode_file(path, frames, *, pts=None, rate=10, codec="libx264", pix_fmt="yu
             stream.codec_context.color_trc = more["trc"]
         color_range = "JPEG" if more.get("full_range") else "MPEG"
         stream.codec_context.color_range = 2 if more.get("full_range") else 1
-        sound = container.add_stream("aac", rate=48_000) if "sound" in more else None
+        sound = container.add_stream("aac", rate=48_000, layout="mono") if "sound" in more else None
         if sound is not None:
             wave = av.AudioFrame.from_ndarray(more["sound"][None], format="flt", layout="mono")
             wave.sample_rate = 48_000

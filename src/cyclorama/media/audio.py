@@ -43,6 +43,8 @@ from cyclorama.media.probe import (
 DEFAULT_LIMITS = Limits()
 # Decoders of overlapping frames (AAC, MP3, Opus) need what came before to be exact.
 PREROLL_S = 0.5
+# Clocks of containers round by up to 10 ms; a lost frame is longer.
+MAX_GAP_S = 0.015
 # ITU-R BS.775: front at full, surrounds at half their power; the low-frequency channel is left out.
 MONO_WEIGHTS = {"FL": 1.0, "FR": 1.0, "FC": 1.414, "LFE": 0.0, "LFE2": 0.0}
 SURROUND_WEIGHT = 0.707
@@ -99,7 +101,10 @@ def read_audio(
         raise ValueError(f"start_s must be 0 or more, got {start_s}")
     if duration_s is not None and not 0 < duration_s < float("inf"):
         raise ValueError(f"duration_s must be above 0, got {duration_s}")
-    wanted_s = min(duration_s or float("inf"), limits.max_duration_s)
+    if duration_s is not None and duration_s > limits.max_duration_s:
+        raise MediaLimitError(path, f"reading {duration_s:.1f} s is above limits.max_duration_s "
+                              f"of {limits.max_duration_s:g}: raise the limit")
+    wanted_s = limits.max_duration_s if duration_s is None else duration_s
     with open_container(path, limits=limits) as container, media_errors(path):
         stream = _audio_stream(path, container)
         if index_past_end(path, stream) or _wav_cut_short(path):
@@ -241,17 +246,19 @@ def _decoded(
 ) -> Iterator[av.AudioFrame | None]:
     """Yield frames, then the None that flushes the resampler."""
     num_corrupt = 0
-    at_s = 0.0
+    at_s: float | None = None
     for packet in container.demux(stream):
         try:
             for frame in packet.decode():
-                at_s = frame.time or at_s
-                num_corrupt += frame.is_corrupt
+                # Decoders leave out what they cannot decode (FLAC without a word): a gap tells.
+                has_gap = None not in (at_s, frame.time) and frame.time - at_s > MAX_GAP_S
+                num_corrupt += frame.is_corrupt or has_gap
                 yield frame
+                at_s = (frame.time or at_s or 0.0) + frame.samples / frame.sample_rate
         except (av.FFmpegError, ValueError):
             num_corrupt += 1
         if num_corrupt > limits.max_corrupt_frames:
-            raise CorruptMediaError(path, f"has damaged sound near {at_s:.2f} s")
+            raise CorruptMediaError(path, f"has damaged or missing sound near {at_s or 0:.2f} s")
     yield None
 
 

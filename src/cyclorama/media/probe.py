@@ -28,6 +28,7 @@ from cyclorama.media.errors import (
     Limits,
     MediaLimitError,
     PathLike,
+    TruncatedMediaError,
     UnreadableMediaError,
     UnsupportedMediaError,
     check_exists,
@@ -267,6 +268,8 @@ def _scan(
                 frame = next(iter(packet.decode()), None)
         if frame is not None and len(times) >= PROBE_PACKETS and not is_whole:
             break
+    if frame is None and index_past_end(path, stream):
+        raise TruncatedMediaError(path, "is truncated before its first picture ends")
     if frame is None:
         raise CorruptMediaError(path, "holds no picture that can be decoded")
     times.sort()
