@@ -78,7 +78,10 @@ def decode_pictures(
         pts = frame.pts if frame.pts is not None else frame.dts
         time_s = (pts - start_instant(stream)) * tick_s if pts is not None else end_s
         duration_s = frame.duration * tick_s if frame.duration else interval_s
-        goes_back = previous_s is not None and time_s <= previous_s
+        goes_back = previous_s is not None and time_s < previous_s - 1.5 * duration_s
+        if previous_s is not None and not goes_back and time_s <= previous_s:
+            # MPEG program streams time only some pictures, and neighbours may get equal times.
+            time_s = end_s
         # Before the start, pictures whose references lie before the seek are damaged rightly.
         if (frame.is_corrupt or goes_back) and time_s + duration_s > start_s:
             num_corrupt += 1

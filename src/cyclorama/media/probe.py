@@ -10,6 +10,7 @@ FFmpeg is told to open plain files of known formats only: a playlist named ``x.m
 otherwise make it read other files of this machine or addresses of the network.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition, Stream
@@ -37,10 +39,11 @@ from cyclorama.media.errors import (
 from cyclorama.media.geometry import Orientation, orientation_of, shown_size
 from cyclorama.media.metadata import metadata_from_text
 
-# Demuxers that read one file and nothing else; hls, dash, concat and the image lists are left out.
+# Demuxers that read one file and nothing else. Left out are those that open other files (hls,
+# dash, concat, image lists) and bare streams without times (h264, hevc).
 FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,av1,obu,ivf,flv,"
-    "asf,ogg,wav,w64,aiff,flac,mp3,aac,ac3,eac3,au,caf,amr,mxf,nut,gif,yuv4mpegpipe,dv,rm,wv,aax"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ivf,flv,asf,ogg,wav,w64,aiff,flac,mp3,"
+    "aac,ac3,eac3,au,caf,amr,mxf,nut,yuv4mpegpipe,dv,rm,wv"
 )
 EXACT_SEEK = {"mov", "matroska", "avi", "wav", "flac", "ogg"}
 # Transfer curves of high dynamic range (ITU-T H.273): perceptual quantizer and hybrid log-gamma.
@@ -118,7 +121,9 @@ def video_stream(path: PathLike, container: InputContainer, *, limits: Limits) -
     stream = streams[0]
     context = stream.codec_context
     if context is None:
-        raise UnsupportedMediaError(path, "is coded in a way that no decoder here knows")
+        raise UnsupportedMediaError(
+            path, "is coded in a way that no decoder here knows, or its index is damaged"
+        )
     width, height = context.width, context.height
     if width < 1 or height < 1:
         raise UnreadableMediaError(path, "does not say how large its pictures are")
@@ -158,20 +163,22 @@ def start_instant(stream: VideoStream) -> int:
     return stream.start_time or 0
 
 
-def declared_duration_s(container: InputContainer, stream: Stream) -> float | None:
-    """Return the seconds that the file declares for this stream, or None if it says nothing.
-
-    A container's own duration may be that of its sound, so it counts only for a lone stream.
-    """
+def declared_duration_s(
+    container: InputContainer, stream: VideoStream | AudioStream
+) -> float | None:
+    """Return the seconds that the file declares for this stream, or None if it says nothing."""
+    kind = container.format.name
+    if kind in ("mpegts", "mpeg"):
+        return None  # these declare nothing; FFmpeg's figure is a guess from the last packets
+    if kind == "avi" and isinstance(stream, VideoStream) and stream.average_rate:
+        # FFmpeg shortens the duration of a cut AVI to what is left; its header's count stays.
+        return float(stream.frames / stream.average_rate) or None
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    tag = stream.metadata.get("DURATION", "")  # Matroska: 00:00:02.125000000
-    parts = tag.split(":")
-    if len(parts) == 3:
-        try:
-            return int(parts[0]) * 3600 + int(parts[1]) * 60 + float(parts[2])
-        except ValueError:
-            return None
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag:  # Matroska: 00:00:02.125000000
+        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+    # A container's own duration may be that of its sound, so it counts only for a lone stream.
     if container.duration is not None and len(container.streams) == 1:
         return container.duration / av.time_base
     return None
