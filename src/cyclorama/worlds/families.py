@@ -30,22 +30,29 @@ def reach(y: float, radius: float) -> float:
 
 def stand(body: Body, x: float, y: float) -> Body:
     """Return the body standing on the floor at (x, y), a millimetre above it."""
-    return replace(body, position=(_cut(x), _cut(y), _cut(rest_height(body) + 0.001)))
+    return replace(body, position=(cut(x), cut(y), cut(rest_height(body) + 0.001)))
 
 
-def place_still(rng: random.Random, body: Body, taken: list[Segment]) -> Body:
-    """Return the body standing somewhere clear of all taken strips, and take its place."""
+def place_still(
+    rng: random.Random, body: Body, taken: list[Segment], *, crowded: bool = False
+) -> Body:
+    """Return the body standing somewhere clear of all taken strips, and take its place.
+
+    In a crowd one may stand behind another, as long as they do not touch.
+    """
     room = footprint(body)
     for _ in range(80):
         y = rng.uniform(-0.5, 0.8)
         x = rng.uniform(-0.85, 0.85) * max(0.1, reach(y, room))
-        if clear((x, y), room + 0.07, taken):
+        if clear((x, y), room + 0.07, taken, crowded=crowded):
             taken.append((x, y, x, y, room))
             return stand(body, x, y)
     raise NoRoomError
 
 
-def clear(point: tuple[float, float], radius: float, taken: Sequence[Segment]) -> bool:
+def clear(
+    point: tuple[float, float], radius: float, taken: Sequence[Segment], *, crowded: bool = False
+) -> bool:
     """Return whether a circle on the floor is clear of all strips and not hidden behind one."""
     px, py = point
     for x0, y0, x1, y1, other in taken:
@@ -54,7 +61,7 @@ def clear(point: tuple[float, float], radius: float, taken: Sequence[Segment]) -
         t = 0.0 if length == 0 else min(1.0, max(0.0, ((px - x0) * dx + (py - y0) * dy) / length))
         if math.hypot(px - x0 - t * dx, py - y0 - t * dy) < radius + other:
             return False
-        if length == 0 and abs(px - x0) < 0.75 * (radius + other):
+        if not crowded and length == 0 and abs(px - x0) < 0.75 * (radius + other):
             return False  # one behind the other, seen from the camera
     return True
 
@@ -64,7 +71,7 @@ def roll(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
     taken: list[Segment] = []
     movers = 2 if count > 1 and rng.random() < 0.3 else 1
     bodies = [_rolling(rng, pick, taken, speed) for _ in range(movers)]
-    return _with_still(rng, pick, bodies, count=count, taken=taken)
+    return with_still(rng, pick, bodies, count=count, taken=taken)
 
 
 def slide(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
@@ -81,9 +88,9 @@ def slide(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
         travel = max(0.3, min(braking_m, pace * pace / (2 * friction * 9.81)))
         _take(taken, (x, y, x + ux * travel, y + uy * travel, room))
         turn = rng.uniform(0, 90)
-        body = replace(stand(body, x, y), friction=_cut(friction), quaternion=_yaw(turn))
-        bodies.append(replace(body, velocity=(_cut(ux * pace), _cut(uy * pace), 0.0)))
-    return _with_still(rng, pick, bodies, count=count, taken=taken)
+        body = replace(stand(body, x, y), friction=cut(friction), quaternion=yaw(turn))
+        bodies.append(replace(body, velocity=(cut(ux * pace), cut(uy * pace), 0.0)))
+    return with_still(rng, pick, bodies, count=count, taken=taken)
 
 
 def drop(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
@@ -96,12 +103,12 @@ def drop(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
         x, y, _ = body.position
         x *= 0.75
         height = rng.uniform(0.95, 1.45)
-        drift = (_cut(rng.uniform(-0.12, 0.12)), _cut(rng.uniform(-0.12, 0.12)), 0.0)
-        body = replace(body, position=(_cut(x), y, _cut(height)), velocity=drift)
+        drift = (cut(rng.uniform(-0.12, 0.12)), cut(rng.uniform(-0.12, 0.12)), 0.0)
+        body = replace(body, position=(cut(x), y, cut(height)), velocity=drift)
         if body.shape != "ball" and rng.random() < 0.6:
             body = replace(body, quaternion=_any_turn(rng))
         bodies.append(body)
-    return _with_still(rng, pick, bodies, count=count, taken=taken)
+    return with_still(rng, pick, bodies, count=count, taken=taken)
 
 
 def throw(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
@@ -116,11 +123,11 @@ def throw(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
     _take(taken, (x, y, x + side * 2.2, y, room + 0.05))
     body = replace(
         body,
-        position=(_cut(x), _cut(y), _cut(rest_height(body) + rng.uniform(0.3, 0.55))),
-        velocity=(_cut(side * pace), _cut(rng.uniform(-0.1, 0.1)), _cut(rng.uniform(1.8, 2.7))),
+        position=(cut(x), cut(y), cut(rest_height(body) + rng.uniform(0.3, 0.55))),
+        velocity=(cut(side * pace), cut(rng.uniform(-0.1, 0.1)), cut(rng.uniform(1.8, 2.7))),
         spin=cut_vector([rng.gauss(0, 1.0) for _ in range(3)]),
     )
-    return _with_still(rng, pick, [body], count=count, taken=taken)
+    return with_still(rng, pick, [body], count=count, taken=taken)
 
 
 def collide(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
@@ -135,25 +142,25 @@ def collide(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
     if abs(meet - x) < footprint(first) + footprint(second) + 0.15:
         raise NoRoomError
     pace = rng.uniform(0.9, 1.45) * speed
-    first = _launch(stand(first, x, y), (side * pace, 0.0))
-    turn = _yaw(rng.uniform(0, 90))
+    first = launch(stand(first, x, y), (side * pace, 0.0))
+    turn = yaw(rng.uniform(0, 90))
     second = replace(stand(second, meet, y + rng.uniform(-0.06, 0.06)), quaternion=turn)
     if rng.random() < 0.3 and second.shape in ("ball", "cube", "cylinder"):
         start = side * reach(y, footprint(second))
-        second = _launch(stand(second, start, y), (-side * pace * rng.uniform(0.6, 1.0), 0.0))
+        second = launch(stand(second, start, y), (-side * pace * rng.uniform(0.6, 1.0), 0.0))
     elif second.shape != "ball":
-        second = replace(second, friction=_cut(rng.uniform(0.1, 0.25)))
+        second = replace(second, friction=cut(rng.uniform(0.1, 0.25)))
     # A light target: whatever the two are made of, it is seen to be knocked away.
     first, second = replace(first, density=1400.0), replace(second, density=500.0)
     room = max(footprint(first), footprint(second))
     taken.append((x, y, meet + side * 0.7, y, room))
-    return _with_still(rng, pick, [first, second], count=count, taken=taken)
+    return with_still(rng, pick, [first, second], count=count, taken=taken)
 
 
 def static(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
     """Every object stands still; what may move is the camera. ``speed`` has no say."""
     del speed
-    return _with_still(rng, pick, [], count=count, taken=[])
+    return with_still(rng, pick, [], count=count, taken=[])
 
 
 def _rolling(rng: random.Random, pick: Pick, taken: list[Segment], speed: float) -> Body:
@@ -162,10 +169,10 @@ def _rolling(rng: random.Random, pick: Pick, taken: list[Segment], speed: float)
     x, y, ux, uy = _start(rng, room, taken)
     pace = rng.uniform(0.45, 0.85) * speed
     _take(taken, (x, y, x + ux * 2 * pace, y + uy * 2 * pace, room))
-    return _launch(stand(body, x, y), (ux * pace, uy * pace))
+    return launch(stand(body, x, y), (ux * pace, uy * pace))
 
 
-def _launch(body: Body, velocity: tuple[float, float]) -> Body:
+def launch(body: Body, velocity: tuple[float, float]) -> Body:
     """Return a standing body set in motion: balls and cylinders roll, blocks slide."""
     vx, vy = velocity
     x, y, z = body.position
@@ -174,13 +181,13 @@ def _launch(body: Body, velocity: tuple[float, float]) -> Body:
         r, heading = 0.75 * body.radius_m, math.degrees(math.atan2(vy, vx))
         z = r + 0.001
         lying = (math.sqrt(0.5), math.sqrt(0.5), 0.0, 0.0)
-        body = replace(body, quaternion=_times(_yaw(heading), lying))
+        body = replace(body, quaternion=times(yaw(heading), lying))
     elif body.shape == "ball":
         r = body.radius_m
     else:
-        return replace(body, velocity=(_cut(vx), _cut(vy), 0.0), friction=0.03)
-    spin = (_cut(-vy / r), _cut(vx / r), 0.0)
-    return replace(body, position=(x, y, _cut(z)), velocity=(_cut(vx), _cut(vy), 0.0), spin=spin)
+        return replace(body, velocity=(cut(vx), cut(vy), 0.0), friction=0.03)
+    spin = (cut(-vy / r), cut(vx / r), 0.0)
+    return replace(body, position=(x, y, cut(z)), velocity=(cut(vx), cut(vy), 0.0), spin=spin)
 
 
 def _start(
@@ -217,43 +224,52 @@ def _take(taken: list[Segment], strip: Segment) -> None:
     taken.append(strip)
 
 
-def _with_still(
-    rng: random.Random, pick: Pick, bodies: list[Body], *, count: int, taken: list[Segment]
+def with_still(
+    rng: random.Random,
+    pick: Pick,
+    bodies: list[Body],
+    *,
+    count: int,
+    taken: list[Segment],
+    crowded: bool = False,
 ) -> Layout:
-    """Return the movers and as many standing bodies as are still wanted, in mixed order."""
+    """Return the movers and as many standing bodies as are still wanted."""
     while len(bodies) < count:
-        body = place_still(rng, pick(), taken)
-        bodies.append(replace(body, quaternion=_yaw(rng.uniform(0, 90))))
+        many = count > 5
+        body = pick(sizes=("small", "medium")) if many else pick()
+        body = place_still(rng, body, taken, crowded=crowded or many)
+        bodies.append(replace(body, quaternion=yaw(rng.uniform(0, 90))))
     return Layout(tuple(bodies))
 
 
-def _yaw(degrees: float) -> Quat:
+def yaw(degrees: float) -> Quat:
+    """Return the turn about the vertical."""
     half = math.radians(degrees) / 2
-    return (_cut(math.cos(half), 6), 0.0, 0.0, _cut(math.sin(half), 6))
+    return (cut(math.cos(half), 6), 0.0, 0.0, cut(math.sin(half), 6))
 
 
 def _any_turn(rng: random.Random) -> Quat:
     numbers = [rng.gauss(0, 1) for _ in range(4)]
     norm = math.sqrt(sum(n * n for n in numbers))
-    w, x, y, z = (_cut(n / norm, 6) for n in numbers)
+    w, x, y, z = (cut(n / norm, 6) for n in numbers)
     return (w, x, y, z)
 
 
-def _times(a: Quat, b: Quat) -> Quat:
+def times(a: Quat, b: Quat) -> Quat:
     """Return the quaternion product a b: first turn by b, then by a."""
     w = a[0] * b[0] - a[1] * b[1] - a[2] * b[2] - a[3] * b[3]
     x = a[0] * b[1] + a[1] * b[0] + a[2] * b[3] - a[3] * b[2]
     y = a[0] * b[2] - a[1] * b[3] + a[2] * b[0] + a[3] * b[1]
     z = a[0] * b[3] + a[1] * b[2] - a[2] * b[1] + a[3] * b[0]
-    return (_cut(w, 6), _cut(x, 6), _cut(y, 6), _cut(z, 6))
+    return (cut(w, 6), cut(x, 6), cut(y, 6), cut(z, 6))
 
 
-def _cut(value: float, digits: int = 4) -> float:
+def cut(value: float, digits: int = 4) -> float:
     """Round, so that a recipe's JSON is short and exact; -0.0 becomes 0.0."""
     return round(value, digits) + 0.0
 
 
 def cut_vector(values: Sequence[float]) -> Vec3:
     """Return three rounded numbers."""
-    x, y, z = (_cut(v) for v in values)
+    x, y, z = (cut(v) for v in values)
     return (x, y, z)

@@ -29,6 +29,7 @@ _VERBS = {  # singular, plural
     "pushed": ("is pushed", "are pushed"),
     "swings": ("swings", "swing"),
     "topples": ("falls over", "fall over"),
+    "launched": ("is thrown into the air", "are thrown into the air"),
 }
 CAMERA_SENTENCES = {
     "static": "the camera does not move",
@@ -44,6 +45,7 @@ CAMERA_SENTENCES = {
     "truck right": "the camera slides to the right",
     "crane up": "the camera rises",
 }
+_FURNITURE = {"plank": "seesaw"}
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -61,7 +63,8 @@ def name_of(who: int | str | None, recipe: Recipe) -> str:
     """Return the definite name of a body, or of the floor, the hand or furniture."""
     if isinstance(who, int):
         return f"the {noun(recipe.bodies[who])}"
-    return "the " + str(who).rstrip("0123456789")
+    word = str(who).rstrip("0123456789")
+    return f"the {_FURNITURE.get(word, word)}"
 
 
 def enumerate_words(items: Sequence[str]) -> str:
@@ -147,6 +150,7 @@ def event_sentence(event: Event, recipe: Recipe) -> str:
     """Return an event as a clause in the present tense, without capital or full stop."""
     first = name_of(event.first, recipe)
     way = f" {_WAYS[event.side][0]}" if event.side in _WAYS else ""
+    way = " down the ramp" if event.side == "ramp" else way
     plain = {
         "rolls": f"{first} rolls{way or ' across the floor'}",
         "slides": f"{first} slides{way or ' across the floor'}",
@@ -154,6 +158,7 @@ def event_sentence(event: Event, recipe: Recipe) -> str:
         "flies": f"{first} flies through the air{way}",
         "swings": f"{first} swings",
         "topples": f"{first} falls over",
+        "launched": f"{first} is thrown into the air",
         "lands": f"{first} hits the floor",
         "bounces": f"{first} bounces",
         "stops": f"{first} comes to rest",
@@ -208,10 +213,11 @@ def _clauses(
             clauses.append(f"{names[mover]} {way} past {names[standing]}")
             left.remove(mover)
             left.remove(standing)
-    groups: dict[tuple[str, str, bool], list[int]] = {}
+    groups: dict[tuple[str | bool, ...], list[int]] = {}
     for i in left:
         motion = motions[i]
-        groups.setdefault((motion.word, motion.direction, motion.bounces > 0), []).append(i)
+        alike = (motion.word, motion.direction, motion.bounces > 0, motion.on, motion.into)
+        groups.setdefault(alike, []).append(i)
     for members in groups.values():
         many = len(members) > 1
         subject = enumerate_words([names[i] for i in members])
@@ -232,18 +238,12 @@ def _predicate(
         )
         return rng.choice((other[0], *other))
     if word == "falls":
-        if bounce and motion.bounces:
-            if many:
-                return rng.choice(("fall and bounce", "drop and bounce"))
-            return rng.choice(
-                ("falls and bounces", "drops and bounces", "falls to the floor and bounces")
-            )
-        if many:
-            return rng.choice(("fall to the floor", "drop to the floor"))
-        return rng.choice(("falls to the floor", "drops to the floor", "falls down"))
-    if word in ("swings", "topples"):
+        return _fall(motion, rng, many=many, bounce=bounce)
+    if word in ("swings", "topples", "launched"):
         return verb
     way = rng.choice(_WAYS[motion.direction]) if motion.direction else ""
+    if word in ("rolls", "slides") and motion.on == "ramp":
+        return f"{verb} down a ramp {way}".strip()
     if word in ("rolls", "slides"):
         across = rng.random() < 0.15 and not way.startswith("from")
         return f"{verb} {'across the floor ' if across or not way else ''}{way}".strip()
@@ -253,7 +253,22 @@ def _predicate(
         if bounce and motion.bounces:
             text += " and bounce" if many else " and bounces"
         return text
-    return f"{verb} {way or 'aside'}"
+    pushed = f"{verb} {way or 'aside'}"
+    return f"{pushed} by a hand" if motion.by else pushed
+
+
+def _fall(motion: Motion, rng: random.Random, *, many: bool, bounce: bool) -> str:
+    if motion.into:
+        return f"{'fall' if many else 'falls'} into {article(motion.into)}"
+    if bounce and motion.bounces:
+        if many:
+            return rng.choice(("fall and bounce", "drop and bounce"))
+        return rng.choice(
+            ("falls and bounces", "drops and bounces", "falls to the floor and bounces")
+        )
+    if many:
+        return rng.choice(("fall to the floor", "drop to the floor"))
+    return rng.choice(("falls to the floor", "drops to the floor", "falls down"))
 
 
 def _participle(motion: Motion) -> str:
@@ -264,6 +279,7 @@ def _participle(motion: Motion) -> str:
         "flies": "flying",
         "swings": "swinging",
         "topples": "falling over",
+        "launched": "flying up",
     }[motion.word]
     return f"{doing} {_WAYS[motion.direction][0]}" if motion.direction else doing
 

@@ -1,31 +1,19 @@
-"""From a seed to a recipe, and from a recipe to its split.
+"""From a seed to a recipe: the number alone decides the scene.
 
 Picture a stage hand who is given a number and a domain (which props, how many, which cameras) and
-lays a scene; the number alone decides it. Splits follow from what a recipe contains, so they
-exclude one another: `test_pair` has a held-out colour and shape (a Latin square: each colour and
-each shape is trained on), `test_mat` and `test_cam` a held-out family with material or camera,
-`test_fast`, `test_slow`, `test_size`, `test_bounce` and `test_count` a number beyond the trained
-range, `test_template` a family that is never trained. A recipe with none of these is `val_id` for
-one hash in twenty, else `train`; with several it is `mixed` and belongs to no set. After PhyWorld
-(Kang et al. 2024, arXiv:2411.02385). Leaves out rendering; `check` decides what is worth showing.
+lays a scene. A draft may have no room or be dull; `sample_recipe` and `recipes` go on until
+`check` finds one worth showing. The stage's recipes are a promise: caches and trained weights
+depend on them, so the order of random draws must not change. Leaves out rendering (`episode`)
+and what makes a split (`splits`).
 """
 
-import hashlib
-import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from cyclorama.worlds.bodies import (
-    Body,
-    CameraPath,
-    Hand,
-    Layout,
-    Prop,
-    Recipe,
-    Sun,
-)
+from cyclorama.worlds.bodies import Body, CameraPath, Layout, Recipe, Sun
+from cyclorama.worlds.domains import DOMAINS, FULL, STAGE, Domain
 from cyclorama.worlds.families import (
     NoRoomError,
     Pick,
@@ -36,138 +24,72 @@ from cyclorama.worlds.families import (
     static,
     throw,
 )
-from cyclorama.worlds.looks import COLOURS, MATERIALS, SHAPES, SIZES_M, contrast
-
-SPLITS = (
-    "train",
-    "val_id",
-    "test_pair",
-    "test_mat",
-    "test_cam",
-    "test_fast",
-    "test_slow",
-    "test_size",
-    "test_bounce",
-    "test_count",
-    "test_template",
+from cyclorama.worlds.families_full import (
+    contain,
+    crowd,
+    domino,
+    link,
+    occlude,
+    pendulum,
+    push,
+    slope,
+    tower,
 )
-Weights = tuple[tuple[str, float], ...]
+from cyclorama.worlds.looks import MATERIALS, SIZES_M, contrast
+from cyclorama.worlds.splits import (
+    CAMERAS_HELD_OUT,
+    FAST_SPEED,
+    MATERIALS_HELD_OUT,
+    SIZES_HELD_OUT,
+    SLOW_SPEED,
+    SPLITS,
+    TEMPLATES_HELD_OUT,
+    USUAL_SPEED,
+    pair_held_out,
+    recipe_from_json,
+    recipe_hash,
+    recipe_to_json,
+    split_of,
+    traits,
+)
 
+__all__ = [
+    "DOMAINS",
+    "FAMILIES",
+    "FULL",
+    "SPLITS",
+    "STAGE",
+    "Domain",
+    "Recipe",
+    "draft",
+    "pair_held_out",
+    "recipe_from_json",
+    "recipe_hash",
+    "recipe_to_json",
+    "recipes",
+    "sample_recipe",
+    "split_of",
+    "traits",
+]
 
-@dataclass(frozen=True)
-class Domain:
-    """Which scenes there are. Pairs are (word, weight); weights need not sum to one."""
-
-    name: str
-    families: Weights
-    num_objects: tuple[tuple[int, float], ...]
-    colours: tuple[str, ...]
-    shapes: tuple[str, ...]
-    sizes: Weights
-    materials: Weights
-    floors: Weights
-    lights: Weights
-    skies: Weights
-    cameras: Weights
-    test_count: tuple[int, int]
-    azimuth_spread_deg: float = 12.0
-    elevation_deg: tuple[float, float] = (-29.0, -17.0)
-    distance_m: tuple[float, float] = (2.9, 3.25)
-    own_colour: float = 0.85  # chance that a body avoids colours already used
-
-
-FAMILIES = {
+FAMILIES: dict[str, Callable[[random.Random, Pick, int, float], Layout]] = {
     "roll": roll,
     "drop": drop,
     "throw": throw,
     "slide": slide,
     "collide": collide,
     "static": static,
+    "slope": slope,
+    "pendulum": pendulum,
+    "domino": domino,
+    "tower": tower,
+    "occlude": occlude,
+    "push": push,
+    "crowd": crowd,
+    "contain": contain,
+    "link": link,
 }
-TEMPLATES_HELD_OUT = ("contain", "link")
-MATERIALS_HELD_OUT = (
-    ("throw", "metal"),
-    ("slide", "wood"),
-    ("push", "rubber"),
-    ("slope", "metal"),
-    ("tower", "rubber"),
-)
-CAMERAS_HELD_OUT = (
-    ("throw", "orbit left"),
-    ("drop", "dolly in"),
-    ("slope", "orbit right"),
-    ("push", "pan left"),
-    ("occlude", "dolly out"),
-)
-SPEED_FAMILIES = ("roll", "throw", "slide", "collide", "occlude", "push", "domino")
-USUAL_SPEED = (0.85, 1.15)
-FAST_SPEED = (1.35, 1.6)
-SLOW_SPEED = (0.4, 0.65)
-MOST_USUAL_BOUNCE = 0.82
-_SIZES_HELD_OUT = ("tiny", "huge")
-
-
-def pair_held_out(colour: str, shape: str) -> bool:
-    """Return whether training never sees this colour on this shape."""
-    # 3 and 8 have no common divisor, so that of the first 8 colours each shape lacks just one.
-    number = list(COLOURS).index(colour) + 3 * SHAPES.index(shape)
-    return number % 8 == 7
-
-
-def traits(recipe: Recipe) -> tuple[str, ...]:
-    """Return the test splits whose peculiarity a recipe has."""
-    family, bodies = recipe.family, recipe.bodies
-    found = {
-        "test_pair": any(pair_held_out(b.colour, b.shape) for b in bodies),
-        "test_mat": any((family, b.material) in MATERIALS_HELD_OUT for b in bodies),
-        "test_cam": (family, recipe.camera.move) in CAMERAS_HELD_OUT,
-        "test_fast": recipe.speed > USUAL_SPEED[1],
-        "test_slow": recipe.speed < USUAL_SPEED[0],
-        "test_size": any(b.size in _SIZES_HELD_OUT for b in bodies),
-        "test_bounce": any(b.restitution > MOST_USUAL_BOUNCE for b in bodies),
-        "test_count": len(bodies) > recipe.usual_count,
-        "test_template": family in TEMPLATES_HELD_OUT,
-    }
-    return tuple(name for name, present in found.items() if present)
-
-
-def split_of(recipe: Recipe) -> str:
-    """Return the one split a recipe is of, or "mixed" when it has several peculiarities."""
-    found = traits(recipe)
-    if found:
-        return found[0] if len(found) == 1 else "mixed"
-    return "val_id" if int(recipe_hash(recipe)[:8], 16) % 20 == 0 else "train"
-
-
-def recipe_hash(recipe: Recipe) -> str:
-    """Return 64 hex digits that depend on the scene alone, not on the seed that led to it."""
-    content = asdict(recipe)
-    del content["seed"], content["domain"], content["usual_count"]
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def recipe_to_json(recipe: Recipe) -> str:
-    """Return a recipe as one line of JSON."""
-    return json.dumps(asdict(recipe), sort_keys=True)
-
-
-def recipe_from_json(text: str) -> Recipe:
-    """Return the recipe of a JSON line; ValueError when fields are missing or unknown."""
-    try:
-        fields = _tupled(json.loads(text))
-        return Recipe(
-            **{
-                **fields,
-                "bodies": tuple(Body(**body) for body in fields["bodies"]),
-                "props": tuple(Prop(**prop) for prop in fields["props"]),
-                "hand": Hand(**fields["hand"]) if fields["hand"] else None,
-                "sun": Sun(**fields["sun"]),
-                "camera": CameraPath(**fields["camera"]),
-            }
-        )
-    except (TypeError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"not a recipe ({error}): {text[:80]!r}") from error
+SPEED_FAMILIES = ("roll", "throw", "slide", "collide", "occlude", "push", "domino", "crowd")
 
 
 def sample_recipe(seed: int, domain: Domain) -> Recipe:
@@ -193,8 +115,8 @@ def recipes(split: str, *, domain: Domain, start: int = 0) -> Iterator[Recipe]:
 
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
-    if split == "test_template" and domain.name == "stage":
-        raise ValueError("the stage has no held-out families; use the domain 'full'")
+    if split == "test_template" and not set(TEMPLATES_HELD_OUT) & set(dict(domain.families)):
+        raise ValueError(f"domain {domain.name!r} has no held-out families; use 'full'")
     twist = split if split.startswith("test_") else ""
     seed = start
     while True:
@@ -252,7 +174,9 @@ def _family(rng: random.Random, domain: Domain, count: int, twist: str) -> str:
     elif twist == "test_cam":
         allowed = [(f, w) for f, w in allowed if f in dict(CAMERAS_HELD_OUT)]
     elif twist == "test_template":
-        allowed = [(f, 1.0) for f in TEMPLATES_HELD_OUT]
+        allowed = [(f, 1.0) for f, _ in domain.families if f in TEMPLATES_HELD_OUT]
+    elif twist == "test_count" and count > 6:
+        allowed = [(f, w) for f, w in allowed if f in ("crowd", "static")]
     return _choose(rng, allowed)
 
 
@@ -269,9 +193,16 @@ def _picker(rng: random.Random, domain: Domain, family: str, *, floor: str, twis
     """Return the function that hands out bodies with looks; the first one has the twist."""
     used: set[tuple[str, str]] = set()
 
-    def pick(shapes: tuple[str, ...] | None = None) -> Body:
+    def pick(
+        shapes: tuple[str, ...] | None = None,
+        *,
+        sizes: tuple[str, ...] | None = None,
+        materials: tuple[str, ...] | None = None,
+    ) -> Body:
         special = not used
+        # Dominoes stand in rows; nothing else asks for them.
         wanted = [s for s in shapes or domain.shapes if s in domain.shapes]
+        wanted = [s for s in wanted if s != "domino" or family == "domino"]
         held = special and twist == "test_pair"
         pairs = [
             (colour, shape)
@@ -287,13 +218,17 @@ def _picker(rng: random.Random, domain: Domain, family: str, *, floor: str, twis
         fresh = [p for p in pairs if p[0] not in {colour for colour, _ in used}]
         colour, shape = rng.choice(fresh if fresh and rng.random() < domain.own_colour else pairs)
         used.add((colour, shape))
-        size = _choose(rng, domain.sizes)
+        size = _choose(rng, [(z, w) for z, w in domain.sizes if z in (sizes or dict(domain.sizes))])
         if special and twist == "test_size":
-            size = rng.choice(_SIZES_HELD_OUT)
-        materials = [(m, w) for m, w in domain.materials if (family, m) not in MATERIALS_HELD_OUT]
+            size = rng.choice(SIZES_HELD_OUT)
+        kinds = [
+            (m, w)
+            for m, w in domain.materials
+            if m in (materials or MATERIALS) and (family, m) not in MATERIALS_HELD_OUT
+        ]
         if special and twist == "test_mat":
-            materials = [(m, 1.0) for f, m in MATERIALS_HELD_OUT if f == family]
-        material = _choose(rng, materials)
+            kinds = [(m, 1.0) for f, m in MATERIALS_HELD_OUT if f == family]
+        material = _choose(rng, kinds)
         about = MATERIALS[material]
         bounce = rng.uniform(*about.restitution)
         if special and twist == "test_bounce":
@@ -333,47 +268,3 @@ def _camera(rng: random.Random, domain: Domain, move: str) -> CameraPath:
 
 def _choose(rng: random.Random, weighted: Sequence[tuple[Any, float]]) -> Any:
     return rng.choices([item for item, _ in weighted], [weight for _, weight in weighted])[0]
-
-
-def _tupled(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_tupled(item) for item in value)
-    if isinstance(value, Mapping):
-        return {key: _tupled(item) for key, item in value.items()}
-    return value
-
-
-STAGE = Domain(
-    name="stage",
-    families=(
-        ("roll", 0.22),
-        ("drop", 0.2),
-        ("throw", 0.14),
-        ("slide", 0.18),
-        ("collide", 0.26),
-        ("static", 0.08),
-    ),
-    num_objects=((1, 0.4), (2, 0.4), (3, 0.2)),
-    colours=("red", "green", "blue", "yellow", "purple", "orange", "cyan", "pink"),
-    shapes=("ball", "cube", "cylinder", "cone"),
-    sizes=(("medium", 0.5), ("large", 0.5)),
-    materials=(("rubber", 0.6), ("metal", 0.4)),
-    floors=(
-        ("gray", 0.24),
-        ("white", 0.2),
-        ("beige", 0.18),
-        ("charcoal", 0.2),
-        ("checkered", 0.18),
-    ),
-    lights=(("bright", 1.0),),
-    skies=(("blue", 0.5), ("pale", 0.5)),
-    cameras=(
-        ("static", 0.6),
-        ("orbit left", 0.1),
-        ("orbit right", 0.1),
-        ("dolly in", 0.1),
-        ("dolly out", 0.1),
-    ),
-    test_count=(4, 5),
-)
-DOMAINS = {"stage": STAGE}

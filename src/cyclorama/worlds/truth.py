@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cyclorama.worlds.bodies import Recipe, rest_height
-from cyclorama.worlds.simulate import Trajectory
+from cyclorama.worlds.simulate import Contact, Trajectory
 
 LEAST_SHARE = 40 / 4096  # of the picture's shorter side squared: below it nothing is recognised
+_WAYLESS = ("still", "falls", "swings", "topples", "launched")
 _STILL_M = 0.07
 _HIT_MPS = 0.12
 _BOUNCE_MPS = 0.45
@@ -35,15 +36,20 @@ class Event:
 
 @dataclass(frozen=True)
 class Motion:
-    """One object's story. ``word`` is still, rolls, slides, falls, flies, pushed, swings or
-    topples; ``direction`` left, right, toward, away or ""; ``target`` the first body it hits.
+    """One object's story.
+
+    ``word`` is still, rolls, slides, falls, flies, pushed, launched, swings or topples;
+    ``direction`` left, right, toward, away or ""; ``target`` the first body it hits; ``on`` the
+    furniture it starts on, ``into`` what it ends in, ``by`` "hand" when a hand pushes it.
     """
 
     word: str
     direction: str
     bounces: int
     target: int | None
-    end: str
+    on: str = ""
+    into: str = ""
+    by: str = ""
 
 
 def observe(
@@ -69,10 +75,12 @@ def observe(
         motions.append(
             Motion(
                 word=word,
-                direction="" if word in ("still", "falls", "swings", "topples") else way,
+                direction="" if word in _WAYLESS else way,
                 bounces=max(0, len(_landings(trajectory, i)) - 1),
                 target=None if hit is None or word in ("still", "pushed") else hit[1],
-                end="rests" if np.linalg.norm(trajectory.velocities[-1, i]) < 0.08 else "moves",
+                on=_on(trajectory, i),
+                into=_into(recipe, trajectory, i),
+                by="hand" if _touched_by(trajectory, i, "hand") else "",
             )
         )
     return tuple(motions)
@@ -97,36 +105,74 @@ def tilts_deg(trajectory: Trajectory, index: int) -> np.ndarray:
 
 def _word(recipe: Recipe, trajectory: Trajectory, index: int) -> str:
     body = recipe.bodies[index]
-    path = trajectory.positions[:, index]
     if body.joint == "hinge":
         return "swings"
-    start = trajectory.velocities[0, index]
-    upright = trajectory.rotations[0, index, 2, 2] > 0.9
-    height = path[0, 2] - rest_height(body)
-    thrown = start[2] > 0.8
-    if thrown or (height > 0.2 and not _supported(trajectory, index)):
-        return "flies" if thrown or np.hypot(start[0], start[1]) > 0.4 else "falls"
+    path, start = trajectory.positions[:, index], trajectory.velocities[0, index]
+    if start[2] > 0.8:
+        return "flies"
+    if path[0, 2] - rest_height(body) > 0.2 and not _supported(trajectory, index):
+        return "flies" if np.hypot(start[0], start[1]) > 0.4 else "falls"
+    upright = trajectory.rotations[0, index, 2, 2] > 0.85
+    lying = body.shape in ("cylinder", "disk", "capsule") and not upright
+    on_floor = "rolls" if body.shape == "ball" or lying else "slides"
     if np.linalg.norm(start) > 0.1:
-        lying = body.shape in ("cylinder", "disk", "capsule") and not upright
-        return "rolls" if body.shape == "ball" or lying else "slides"
+        return on_floor
+    return _word_from_rest(trajectory, index, ball=body.shape == "ball", on_floor=on_floor)
+
+
+def _word_from_rest(trajectory: Trajectory, index: int, *, ball: bool, on_floor: str) -> str:
+    path, on = trajectory.positions[:, index], _on(trajectory, index)
     moved = np.linalg.norm(path - path[0], axis=1).max()
-    toppled = body.shape != "ball" and bool((tilts_deg(trajectory, index) > 50).any())
+    toppled = not ball and bool((tilts_deg(trajectory, index) > 50).any())
     if moved < _STILL_M and not toppled:
         return "still"
+    if on == "plank" and (path[:, 2] - path[0, 2]).max() > 0.15:
+        return "launched"
+    if toppled and on != "ramp":
+        return "topples"
+    if on == "ramp":
+        return on_floor
     touched = any(
-        index in (c.first, c.second) and "floor" not in (c.first, c.second) and c.time_s > 0.02
+        index in (c.first, c.second) and c.time_s > 0.02 and _is_mover(c, index)
         for c in trajectory.contacts
     )
-    if body.shape in ("domino", "cylinder", "cone", "capsule", "cube") and toppled:
-        return "topples"
-    if touched:
-        return "pushed"
-    return "rolls" if body.shape == "ball" else "slides"
+    return "pushed" if touched else on_floor
+
+
+def _is_mover(contact: Contact, index: int) -> bool:
+    other = contact.second if contact.first == index else contact.first
+    return isinstance(other, int) or other == "hand"
 
 
 def _supported(trajectory: Trajectory, index: int) -> bool:
-    """Return whether something holds the body at the start: it touches and is not moving."""
+    """Return whether something holds the body at the start: it touches within 50 ms."""
     return any(index in (c.first, c.second) and c.time_s <= 0.05 for c in trajectory.contacts)
+
+
+def _on(trajectory: Trajectory, index: int) -> str:
+    """Return the furniture a body starts on, or ""."""
+    for contact in trajectory.contacts:
+        if contact.time_s <= 0.05 and index in (contact.first, contact.second):
+            other = contact.second if contact.first == index else contact.first
+            if other in ("ramp", "plank"):
+                return str(other)
+    return ""
+
+
+def _into(recipe: Recipe, trajectory: Trajectory, index: int) -> str:
+    """Return "box" when a body starts above an open box and ends between its walls."""
+    walls = [prop for prop in recipe.props if prop.name.startswith("box")]
+    start, end = trajectory.positions[0, index], trajectory.positions[-1, index]
+    if not walls or start[2] < 0.5:
+        return ""
+    middle = np.mean([w.position for w in walls], axis=0)
+    half = max(abs(w.position[0] - middle[0]) for w in walls)
+    inside = np.abs(end[:2] - middle[:2]).max() < half and end[2] < 2 * middle[2] + 0.1
+    return "box" if inside else ""
+
+
+def _touched_by(trajectory: Trajectory, index: int, name: str) -> bool:
+    return any({c.first, c.second} == {index, name} for c in trajectory.contacts)
 
 
 def _landings(trajectory: Trajectory, index: int) -> list[float]:
@@ -187,12 +233,10 @@ def tell_events(
             if motions[i].word not in ("still",):
                 events.append(Event(time_s, "stops", i))
     for i, motion in enumerate(motions):
-        if motion.word not in ("still", "pushed", "topples") and seen[0, i]:
-            events.append(Event(0.0, motion.word, i, side=motion.direction))
-        if motion.word == "topples":
-            frame = int(np.argmax(tilts_deg(trajectory, i) > 50))
-            if seen[frame, i]:
-                events.append(Event(frame / trajectory.rate_fps, "topples", i))
+        if motion.word not in ("still", "pushed", "topples", "launched") and seen[0, i]:
+            side = "ramp" if motion.on == "ramp" else motion.direction
+            events.append(Event(0.0, motion.word, i, side=side))
+        events += _late_starts(trajectory, motion, i, seen[:, i])
         events += _comings(i, seen[:, i], pixels[:, i], size_px, trajectory.rate_fps)
     return tuple(sorted(events, key=lambda e: (round(e.time_s, 3), str(e.first), e.kind)))
 
@@ -215,10 +259,29 @@ def _touches(trajectory: Trajectory, motions: tuple[Motion, ...], seen: np.ndarr
                 kind = "bounces" if i in landed else "lands"
                 landed[i] = contact.time_s
                 events.append(Event(contact.time_s, kind, i, "floor", contact.speed_mps))
-        elif frozenset((a, b)) not in pairs and contact.speed_mps > _HIT_MPS:
-            pairs.add(frozenset((a, b)))
+        elif contact.speed_mps > _HIT_MPS:
+            # The four walls of a box are one thing to hit.
+            pair = frozenset(x if isinstance(x, int) else x.rstrip("0123456789") for x in (a, b))
+            if pair in pairs:
+                continue
+            pairs.add(pair)
             events.append(Event(contact.time_s, "hits", a, b, contact.speed_mps))
     return events
+
+
+def _late_starts(
+    trajectory: Trajectory, motion: Motion, index: int, seen: np.ndarray
+) -> list[Event]:
+    """Return the instant a body falls over or is thrown up, if it is seen then."""
+    if motion.word == "topples":
+        when = tilts_deg(trajectory, index) > 50
+    elif motion.word == "launched":
+        height = trajectory.positions[:, index, 2]
+        when = height - height[0] > 0.05
+    else:
+        return []
+    frame = int(np.argmax(when))
+    return [Event(frame / trajectory.rate_fps, motion.word, index)] if seen[frame] else []
 
 
 def _comings(
