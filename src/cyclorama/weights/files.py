@@ -19,11 +19,13 @@ from torch import nn
 from cyclorama.config import Config
 from cyclorama.models.autoencoder import Autoencoder, AutoencoderConfig
 from cyclorama.models.dit import DiT, DiTConfig
+from cyclorama.models.probe import Probe, ProbeConfig
 
 # Which class and which configuration a file's "kind" stands for.
 KINDS: dict[str, tuple[Callable[..., nn.Module], type[Config]]] = {
     "autoencoder": (Autoencoder, AutoencoderConfig),
     "maker": (DiT, DiTConfig),
+    "probe": (Probe, ProbeConfig),
 }
 
 
