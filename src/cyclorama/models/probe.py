@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from cyclorama.config import Config
@@ -184,7 +184,7 @@ class Probe(nn.Module):
         self.sizes = sizes
 
     def forward(
-        self, clips: Float[Tensor, "B T H W 3"], times_T: Float[Tensor, "T"]
+        self, clips: Float[Tensor, "B T H W 3"], times_T: Real[Tensor, "T"]
     ) -> Evidence:
         """Judge prepared clips; ``times_T`` are the numbers of the frames looked at."""
         num_clips, num_frames = clips.shape[:2]
