@@ -13,6 +13,7 @@ from torch import nn
 
 from cyclorama.config import Config
 from cyclorama.data.latents import build_latent_cache
+from cyclorama.data.mirror import MirroredSource
 from cyclorama.data.prompt import prompt_ids
 from cyclorama.data.sample import Source
 from cyclorama.models.dit import DITS, DiT, DiTConfig
@@ -32,8 +33,9 @@ class MakerRun(Config):
     loss: DenoisingConfig = DenoisingConfig()
     data: DataConfig = DataConfig()
     autoencoder: str = "autoencoder"  # a bundled name or a path
+    mirror: bool = False  # each clip also mirrored; for engine clips, where nothing is written
     loop: LoopConfig = LoopConfig(
-        num_steps=5000, optimizer=OptimizerConfig(lr=1e-3, warmup_steps=200), average_decay=0.998
+        num_steps=5000, optimizer=OptimizerConfig(lr=2e-3, warmup_steps=100), average_decay=0.998
     )
 
 
@@ -46,6 +48,8 @@ def run(
     Without ``compiled`` nothing waits for a compiler, and each step takes longer.
     """
     autoencoder = load_weights(find_weights(config.autoencoder), kind="autoencoder")
+    if config.mirror:
+        source = MirroredSource(source)
     model_config = config.model.model_copy(
         update={"latent_channels": autoencoder.model.config.channels}
     )

@@ -31,9 +31,9 @@ PromptIds = Callable[[str], list[int]]
 class DenoisingConfig(Config):
     """How rows are drawn."""
 
-    budget_tokens: int = 5120
+    budget_tokens: int = 4096
     caption_shares: dict[str, float] = Field(
-        default_factory=lambda: {"short": 0.6, "dense": 0.3, "": 0.1}
+        default_factory=lambda: {"short": 0.65, "dense": 0.25, "": 0.1}
     )
     image_share: float = 0.15
     cut_share: float = 0.1
