@@ -116,10 +116,24 @@ def test_start_record_names_the_run_and_guards_its_folder(tmp_path):
     assert row["config_digest"] == run.digest()
     assert row["config.optimizer.lr"] == 1e-3
     assert (row["name"], row["seed.data"], row["device"]) == ("tiny", 7, "cpu")
-    again = record.start_record(tmp_path, run, name="tiny", seeds={"data": 7}, device="cpu")
-    assert json.loads(again.read_text()) == row
-    with pytest.raises(ValueError, match="another config"):
-        record.start_record(tmp_path, Run(steps=4), name="t", seeds={}, device="cpu")
+    assert "resumed_at" not in row
+    record.start_record(tmp_path, run, name="tiny", seeds={"data": 7}, device="cpu")
+    again = json.loads(path.read_text())
+    assert again.pop("resumed_at") >= row["started_at"]
+    assert again == row
+
+
+def test_a_run_of_other_settings_is_refused_and_named(tmp_path):
+    def start(run: Run) -> None:
+        record.start_record(
+            tmp_path, run, name="tiny", seeds={}, device="cpu", may_differ=("steps",)
+        )
+
+    start(Run(steps=3))
+    start(Run(steps=4))
+    assert json.loads((tmp_path / "record.json").read_text())["config.steps"] == 4
+    with pytest.raises(ValueError, match=r"\(optimizer.lr 0.001 not 0.1\): repeat its settings"):
+        start(Run(optimizer=Optimizer(lr=0.1)))
 
 
 def test_environment_names_this_machine():

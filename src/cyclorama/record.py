@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from numbers import Integral, Real
@@ -35,35 +35,57 @@ def start_record(
     seeds: Mapping[str, int],
     device: str,
     extra: Mapping[str, Any] | None = None,
+    may_differ: Collection[str] = (),
 ) -> Path:
-    """Write ``directory/record.json`` for a run that begins now, and return its path.
+    """Write ``directory/record.json`` for a run that begins or resumes, and return its path.
 
     ``name`` is what the run makes (a recipe's name), ``seeds`` every seed it draws from, and
-    ``extra`` further facts such as the data's version. A record that stands there already is
-    kept when it has the same config digest, since the run then resumes; a record of another
-    config is a ValueError, because two runs in one folder cannot be told apart later.
+    ``extra`` further facts such as the data's version. Where a record stands already the run
+    resumes: ``started_at`` is kept. It must then be of the same config, but for the settings in
+    ``may_differ`` (dotted paths); another config is a ValueError, because two runs in one folder
+    cannot be told apart later.
     """
     path = Path(directory) / RECORD_NAME
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    settings = _flat(json.loads(config.to_json()))
+    started = {"started_at": now}
     if path.exists():
-        found = json.loads(path.read_text())["config_digest"]
-        if found != config.digest():
-            raise ValueError(
-                f"{directory} holds a run of another config ({found}, this one is "
-                f"{config.digest()}): choose a new folder, or repeat the settings of that run"
-            )
-        return path
+        before = json.loads(path.read_text())
+        _check_same_run(path, before, settings, may_differ=may_differ)
+        started = {"started_at": before["started_at"], "resumed_at": now}
     row = {
         "name": name,
-        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **started,
         "device": device,
         "seed": dict(seeds),
         "config_digest": config.digest(),
-        "config": json.loads(config.to_json()),
+        "config": settings,
         "environment": environment(),
         **(extra or {}),
     }
     write_json(path, row)
     return path
+
+
+def _check_same_run(
+    path: Path,
+    before: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    *,
+    may_differ: Collection[str],
+) -> None:
+    prefix = "config."
+    old = {key.removeprefix(prefix): v for key, v in before.items() if key.startswith(prefix)}
+    changed = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
+    if told := [
+        f"{key} {old.get(key)!r} not {settings.get(key)!r}"
+        for key in changed
+        if key not in may_differ
+    ]:
+        raise ValueError(
+            f"{path.parent} holds a run with other settings ({', '.join(told)}): "
+            "repeat its settings, or choose a new folder"
+        )
 
 
 def environment() -> dict[str, Any]:

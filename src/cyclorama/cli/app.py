@@ -202,12 +202,24 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),
     ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile/--no-compile", help="Faster steps after a slow first one.")
+    ] = True,
+    curves: Annotated[bool, typer.Option("--curves", help="Write curves for TensorBoard.")] = False,
 ) -> None:
     """Train a model; the same command again resumes after a stop or a kill."""
     from cyclorama.cli.training import run_recipe
 
     out = out or Path("runs") / recipe
-    typer.echo(run_recipe(recipe, data=data, directory=out, settings=settings or []))
+    path = run_recipe(
+        recipe,
+        data=data,
+        directory=out,
+        settings=settings or [],
+        compiled=compiled,
+        curves=curves,
+    )
+    typer.echo(path)
 
 
 if __name__ == "__main__":

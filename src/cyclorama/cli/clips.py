@@ -42,8 +42,7 @@ def make_clips(request: Any, maker: Any, *, output: Path, preview: bool = False)
 
     check_output(output, request.num_frames)
     if unknown := unknown_words(request.prompt, maker):
-        said = ", ".join(unknown)
-        show.console().print(f"these words are new to the weights and may do nothing: {said}")
+        show.say(f"words that no training caption held: {', '.join(unknown)}")
     with show.picture_bar("steps") as report:
 
         def on_step(done: int, total: int, latents: Any) -> None:

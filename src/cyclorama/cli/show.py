@@ -23,13 +23,18 @@ from rich.progress import (
 from rich.text import Text
 
 Report = Callable[[int, int], None]  # how many are done, of how many
-PREVIEW_COLUMNS = 32  # letters across one frame
+PREVIEW_COLUMNS = 26  # letters across one frame: three fit into a terminal of 80
 PREVIEW_FRAMES = 3
 
 
 def console() -> Console:
     """Return the console on standard error."""
     return Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Print one line as it is, neither wrapped nor read as markup."""
+    console().print(text, markup=False, soft_wrap=True)
 
 
 def _bar() -> Progress:
