@@ -35,7 +35,7 @@ class DenoisingConfig(Config):
     caption_shares: dict[str, float] = Field(
         default_factory=lambda: {"short": 0.65, "dense": 0.25, "": 0.1}
     )
-    image_share: float = 0.15
+    image_share: float = 0.3
     cut_share: float = 0.1
     whole_share: float = 0.4  # of the noise mix
     mask_share: float = 0.3
