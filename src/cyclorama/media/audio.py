@@ -19,6 +19,7 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.stream import Disposition
 
 from cyclorama.media.atomic import write_aside
@@ -38,6 +39,7 @@ from cyclorama.media.probe import (
     index_past_end,
     open_container,
     seek_before,
+    tick_s,
 )
 
 DEFAULT_LIMITS = Limits()
@@ -173,12 +175,12 @@ def _wav_cut_short(path: PathLike) -> bool:
     return 0 < declared_bytes < 0xFFFF_FF00 and declared_bytes + 8 > Path(path).stat().st_size
 
 
-def _origin_s(container: InputContainer, stream: AudioStream) -> float | None:
-    """Return the instant of sample 0: the first picture's, or None for the first sample's."""
+def _origin_s(container: InputContainer, stream: AudioStream) -> float:
+    """Return the instant of sample 0: the first picture's, without pictures the first sample's."""
     for video in container.streams.video:
         if not video.disposition & Disposition.attached_pic:
-            return float((video.start_time or 0) * video.time_base)
-    return None
+            return (video.start_time or 0) * tick_s(video)
+    return (stream.start_time or 0) * tick_s(stream)
 
 
 def _resampled(
@@ -186,12 +188,10 @@ def _resampled(
     start_s: float, stop_s: float, limits: Limits,
 ) -> tuple[float, np.ndarray]:
     """Return the instant of the first sample and samples (C, N) that cover the stretch."""
-    origin_s = _origin_s(container, stream)
-    base_s = origin_s if origin_s is not None else float((stream.start_time or 0)
-                                                         * stream.time_base)
+    base_s = _origin_s(container, stream)
     stream.codec_context.thread_count = 1
     if start_s > PREROLL_S:
-        target = int((base_s + start_s - PREROLL_S) / float(stream.time_base))
+        target = int((base_s + start_s - PREROLL_S) / tick_s(stream))
         seek_before(container, stream, instant=target)
     resampler = av.AudioResampler("fltp", stream.layout, rate_hz)
     first_s: float | None = None
@@ -251,11 +251,12 @@ def _decoded(
         try:
             for frame in packet.decode():
                 # Decoders leave out what they cannot decode (FLAC without a word): a gap tells.
-                has_gap = None not in (at_s, frame.time) and frame.time - at_s > MAX_GAP_S
+                begin_s = frame.time if frame.time is not None else at_s or 0.0
+                has_gap = at_s is not None and begin_s - at_s > MAX_GAP_S
                 num_corrupt += frame.is_corrupt or has_gap
                 yield frame
-                at_s = (frame.time or at_s or 0.0) + frame.samples / frame.sample_rate
-        except (av.FFmpegError, ValueError):
+                at_s = begin_s + frame.samples / frame.sample_rate
+        except (FFmpegError, ValueError):
             num_corrupt += 1
         if num_corrupt > limits.max_corrupt_frames:
             raise CorruptMediaError(path, f"has damaged or missing sound near {at_s or 0:.2f} s")

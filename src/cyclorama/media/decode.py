@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import av
 import numpy as np
 from av.container import InputContainer
-from av.video.reformatter import VideoReformatter
+from av.error import FFmpegError
+from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from cyclorama.media.errors import (
@@ -32,6 +33,7 @@ from cyclorama.media.probe import (
     pixel_aspect,
     seek_before,
     start_instant,
+    tick_s,
 )
 
 
@@ -64,7 +66,7 @@ def decode_pictures(
             path, "is truncated: its index lists frames beyond the end of the file"
         )
     check_not_hdr(path, stream.codec_context.color_trc)
-    tick_s = float(stream.time_base)
+    clock_s = tick_s(stream)
     interval_s = 1 / float(stream.average_rate or stream.guessed_rate or 25)
     renderer = Renderer(path, stream, size=size, fit=fit, limits=limits)
     end_s = 0.0
@@ -76,8 +78,8 @@ def decode_pictures(
             _check_corrupt(path, num_corrupt, limits, at_s=end_s)
             continue
         pts = frame.pts if frame.pts is not None else frame.dts
-        time_s = (pts - start_instant(stream)) * tick_s if pts is not None else end_s
-        duration_s = frame.duration * tick_s if frame.duration else interval_s
+        time_s = (pts - start_instant(stream)) * clock_s if pts is not None else end_s
+        duration_s = frame.duration * clock_s if frame.duration else interval_s
         goes_back = previous_s is not None and time_s < previous_s - 1.5 * duration_s
         if previous_s is not None and not goes_back and time_s <= previous_s:
             # MPEG program streams time only some pictures, and neighbours may get equal times.
@@ -102,12 +104,12 @@ def _decoded(
 ) -> Iterator[av.VideoFrame | None]:
     """Yield frames from the last key frame before ``start_s``; None for a refused packet."""
     if start_s > 0:
-        target = start_instant(stream) + int(start_s / float(stream.time_base))
+        target = start_instant(stream) + int(start_s / tick_s(stream))
         seek_before(container, stream, instant=target)
     for packet in container.demux(stream):
         try:
             yield from packet.decode()
-        except (av.FFmpegError, ValueError):
+        except (FFmpegError, ValueError):
             yield None
 
 
@@ -135,7 +137,8 @@ class Renderer:
         self, path: PathLike, stream: VideoStream, *, size: tuple[int, int] | None, fit: Fit,
         limits: Limits,
     ) -> None:
-        self.path, self.size, self.fit, self.limits = path, size, fit, limits
+        self.path, self.size, self.limits = path, size, limits
+        self.fit: Fit = fit
         self.aspect = pixel_aspect(stream)
         self.reformatter = VideoReformatter()
         self.plan: Plan | None = None
@@ -147,13 +150,14 @@ class Renderer:
         if self.plan is None or coded != (self.plan.coded_width, self.plan.coded_height):
             self.plan = self._plan(frame, coded)
         plan = self.plan
+        is_unmarked_hd = frame.colorspace == 2 and frame.height >= 720
         scaled = self.reformatter.reformat(
             frame,
             width=plan.scaled_width,
             height=plan.scaled_height,
             format="rgb24",
             # Unmarked colours are BT.709 from 720 lines on, as every player takes them.
-            src_colorspace="ITU709" if frame.colorspace == 2 and frame.height >= 720 else None,
+            src_colorspace=Colorspace.ITU709 if is_unmarked_hd else None,
             interpolation="AREA" if plan.is_shrinking else "BICUBIC",
             threads=1,
         )

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.error import FFmpegError
+from av.video.reformatter import Colorspace, VideoReformatter
 from PIL import Image
 
 from cyclorama.media.atomic import write_aside
@@ -72,7 +73,7 @@ def write_video(
                 _write_webp(temporary, checked, rate_fps, text=text)
             else:
                 _write_gif(temporary, checked, rate_fps, text=text)
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             raise MediaWriteError(path, f"the encoder failed ({error})") from error
 
 
@@ -125,7 +126,7 @@ def _write_mp4(
         for index, pixels in enumerate(_chain(first, frames)):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             frame = reformatter.reformat(
-                frame, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG",
+                frame, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range="MPEG",
                 interpolation="AREA", threads=1,
             )
             frame.pts, frame.time_base = index, 1 / rate

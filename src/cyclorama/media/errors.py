@@ -22,7 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
+import av.logging
+from av.error import FFmpegError
 
 # FFmpeg's log callback into Python can deadlock (PyAV issues 751, 2276): it stays off.
 av.logging.set_level(None)
@@ -113,7 +114,7 @@ def media_errors(path: PathLike) -> Iterator[None]:
         yield
     except MediaError:
         raise
-    except (av.FFmpegError, ValueError, OSError, AssertionError) as error:
+    except (FFmpegError, ValueError, OSError, AssertionError) as error:
         raise CorruptMediaError(path, f"cannot be decoded ({_said(error)})") from error
 
 

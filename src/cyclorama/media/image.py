@@ -226,7 +226,9 @@ def _strip(clip: np.ndarray, *, columns: int, scale: int) -> Image.Image:
     return strip
 
 
-def wrap_text(text: str, font: ImageFont.FreeTypeFont, *, width_px: int) -> list[str]:
+def wrap_text(
+    text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, *, width_px: int
+) -> list[str]:
     """Return the lines of ``text`` broken at blanks to fit; a longer word is cut inside."""
     lines: list[str] = []
     for paragraph in text.splitlines():

@@ -21,6 +21,7 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
@@ -94,7 +95,7 @@ def open_container(path: PathLike, *, limits: Limits) -> Iterator[InputContainer
         container = av.open(
             "file:" + str(Path(path).absolute()), options=options, metadata_errors="replace"
         )
-    except (av.FFmpegError, ValueError, OSError) as error:
+    except (FFmpegError, ValueError, OSError) as error:
         raise UnreadableMediaError(path, _why_not_opened(path)) from error
     with container:
         yield container
@@ -140,8 +141,9 @@ def video_stream(path: PathLike, container: InputContainer, *, limits: Limits) -
 
 def frame_orientation(path: PathLike, frame: av.VideoFrame) -> Orientation:
     """Return how a decoded picture is to be turned for display."""
-    data = frame.side_data.get(SideData.DISPLAYMATRIX)
-    if data is None:
+    try:
+        data = frame.side_data[SideData.DISPLAYMATRIX]
+    except KeyError:
         return Orientation()
     orientation = orientation_of(np.frombuffer(bytes(data), np.int32))
     if orientation is None:
@@ -156,6 +158,13 @@ def pixel_aspect(stream: VideoStream) -> Fraction:
     """Return width / height of one pixel; absent or absurd values mean square."""
     aspect = stream.sample_aspect_ratio
     return Fraction(aspect) if aspect and Fraction(1, 16) < aspect < 16 else Fraction(1)
+
+
+def tick_s(stream: Stream) -> float:
+    """Return the seconds of one tick of a stream's clock."""
+    if stream.time_base is None:
+        raise ValueError("a stream without a clock")
+    return float(stream.time_base)
 
 
 def start_instant(stream: VideoStream) -> int:
@@ -173,8 +182,8 @@ def declared_duration_s(
     if kind == "avi" and isinstance(stream, VideoStream) and stream.average_rate:
         # FFmpeg shortens the duration of a cut AVI to what is left; its header's count stays.
         return float(stream.frames / stream.average_rate) or None
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
+    if stream.duration is not None:
+        return stream.duration * tick_s(stream)
     tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if tag:  # Matroska: 00:00:02.125000000
         return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
@@ -193,8 +202,8 @@ def seek_before(container: InputContainer, stream: Stream, *, instant: int) -> N
     if container.format.name.split(",")[0] not in EXACT_SEEK:
         return
     container.seek(instant, stream=stream, backward=True)
-    first = next((packet for packet in container.demux(stream) if packet.pts is not None), None)
-    if first is None or first.pts > instant:
+    first = next((p.pts for p in container.demux(stream) if p.pts is not None), None)
+    if first is None or first > instant:
         instant = stream.start_time or 0
     container.seek(instant, stream=stream, backward=True)
 
@@ -226,7 +235,7 @@ def probe_container(path: PathLike, *, limits: Limits) -> VideoInfo:
             del tags["comment"]
         return VideoInfo(
             width=width, height=height, duration_s=duration_s, rate_fps=rate_fps,
-            is_variable_rate=_is_uneven(packet_times_s, float(stream.time_base)),
+            is_variable_rate=_is_uneven(packet_times_s, tick_s(stream)),
             container=container_name(path, container),
             codec=stream.codec_context.name, pixel_format=frame.format.name,
             num_frames=stream.frames, has_audio=bool(container.streams.audio),
@@ -271,7 +280,7 @@ def _scan(
         if packet.pts is not None:
             times.append(packet.pts)
         if frame is None:
-            with suppress(av.FFmpegError, ValueError):
+            with suppress(FFmpegError, ValueError):
                 frame = next(iter(packet.decode()), None)
         if frame is not None and len(times) >= PROBE_PACKETS and not is_whole:
             break
@@ -282,12 +291,12 @@ def _scan(
     times.sort()
     # Reordered frames make the last few incomplete: a gap there is no unevenness.
     kept = times if len(times) < PROBE_PACKETS else times[:-16]
-    return frame, [float(time * stream.time_base) for time in kept]
+    return frame, [time * tick_s(stream) for time in kept]
 
 
-def _is_uneven(times_s: list[float], tick_s: float) -> bool:
+def _is_uneven(times_s: list[float], clock_s: float) -> bool:
     steps = np.diff(times_s)
     if len(steps) < 2:
         return False
     # Time bases round 1/30 s to whole ticks, so steps of an even file differ by a tick or two.
-    return bool(steps.max() - steps.min() > max(2.5 * tick_s, 0.1 * float(np.median(steps))))
+    return bool(steps.max() - steps.min() > max(2.5 * clock_s, 0.1 * float(np.median(steps))))

@@ -11,6 +11,7 @@ Left out: sound (see `audio`), deinterlacing (woven fields stay woven; `VideoInf
 mapping of HDR, sequences of picture files.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ from cyclorama.media.probe import (
     declared_duration_s,
     open_container,
     probe_container,
+    tick_s,
     video_stream,
 )
 
@@ -149,7 +151,7 @@ def _open_pictures(
                          slack_s=1.5 / float(stream.average_rate or 10), limits=limits)
         pictures = decode_pictures(path, container, stream=stream, size=size, fit=fit,
                                    start_s=start_s, limits=limits)
-        yield pictures, float(stream.time_base)
+        yield pictures, tick_s(stream)
 
 
 def _check_range(
@@ -228,7 +230,7 @@ def _collect(
     path: PathLike, chosen: Iterator[tuple[float, Picture]], *, rate_fps: float | None,
     start_s: float, limits: Limits,
 ) -> Clip:
-    images: list[np.ndarray] = []
+    images: deque[np.ndarray] = deque()
     times_s: list[float] = []
     last: Picture | None = None
     for time_s, picture in chosen:
@@ -251,9 +253,8 @@ def _collect(
     if last is None:
         raise MediaRangeError(path, f"no picture begins between {start_s:g} s and the wanted end")
     frames = np.empty((len(images), *images[0].shape), np.uint8)
-    for index in range(len(images)):  # emptied as it goes: one clip in memory, not two
-        frames[index] = images[index]
-        images[index] = None
+    for index in range(len(frames)):  # emptied as it goes: one clip in memory, not two
+        frames[index] = images.popleft()
     times = np.array(times_s)
     if rate_fps is None:
         span_s = last.time_s + last.duration_s - times_s[0]
