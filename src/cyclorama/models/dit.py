@@ -92,6 +92,11 @@ def token_positions(
     return torch.stack(axes, dim=-1).reshape(-1, 3)
 
 
+def padded_length(num_ids: int, multiple: int) -> int:
+    """Return the tokens a caption takes: the next multiple, and at least one."""
+    return max(1, -(-num_ids // multiple)) * multiple
+
+
 def lay_row(
     texts: Sequence[Sequence[int]],
     positions: Sequence[Float[Tensor, "_ 3"]],
@@ -104,8 +109,7 @@ def lay_row(
     that no sample is without text); padding is a token like any other.
     """
     padded = [
-        [*ids, *[0] * (max(1, -(-len(ids) // text_multiple)) * text_multiple - len(ids))]
-        for ids in texts
+        [*ids, *[0] * (padded_length(len(ids), text_multiple) - len(ids))] for ids in texts
     ]
     text_lengths = [len(ids) for ids in padded]
     video_lengths = [len(p) for p in positions]

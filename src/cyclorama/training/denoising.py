@@ -22,7 +22,7 @@ from cyclorama.data.prompt import words_of
 from cyclorama.diffusion.conditioning import NoiseMix, draw_times
 from cyclorama.diffusion.flow import interpolate, standard_noise, velocity_loss
 from cyclorama.diffusion.schedule import shift_for
-from cyclorama.models.dit import Row, lay_row, patchify, token_positions
+from cyclorama.models.dit import Row, lay_row, padded_length, patchify, token_positions
 from cyclorama.shapes import Compression, LatentShape, token_grid
 
 PromptIds = Callable[[str], list[int]]
@@ -75,13 +75,18 @@ class RowBatches:
         clips = [
             self._draw_clip(int(item), generator) for item in self.plan.items_of(step)
         ]
-        clips.sort(key=lambda clip: (len(clip[0]), len(clip[1])), reverse=True)
+        clips.sort(key=self._lengths, reverse=True)  # equal lengths together: few runs
         texts, tokens, times, positions = zip(*((c[0], c[1], c[2], c[3]) for c in clips),
                                               strict=True)
         clean, times_Lv = torch.cat(tokens), torch.cat(times)
         noise = standard_noise(tuple(clean.shape), generator)
         row = lay_row(texts, positions, text_multiple=self.text_multiple)
         return NoisyRow(row, clean, interpolate(clean, noise, time=times_Lv), times_Lv)
+
+    def _lengths(self, clip: tuple[list[int], Tensor, Tensor, Tensor]) -> tuple[int, int]:
+        """Return a clip's tokens in all and of text, as laid in the row."""
+        num_text = padded_length(len(clip[0]), self.text_multiple)
+        return num_text + len(clip[1]), num_text
 
     def _draw_clip(
         self, item: int, generator: torch.Generator
