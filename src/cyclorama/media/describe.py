@@ -10,7 +10,6 @@ import json
 from cyclorama.media.audio import AudioInfo, probe_audio
 from cyclorama.media.errors import (
     Limits,
-    MediaError,
     PathLike,
     UnreadableMediaError,
     check_exists,
@@ -128,8 +127,3 @@ def _video_warnings(info: VideoInfo) -> list[str]:
     if info.is_interlaced:
         warnings.append("interlaced: its woven fields are not taken apart")
     return warnings
-
-
-def describe_error(error: MediaError) -> str:
-    """Return one printable line for a file that could not be used."""
-    return _plain(str(error))

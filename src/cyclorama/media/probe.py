@@ -22,7 +22,6 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
@@ -141,9 +140,8 @@ def video_stream(path: PathLike, container: InputContainer, *, limits: Limits) -
 
 def frame_orientation(path: PathLike, frame: av.VideoFrame) -> Orientation:
     """Return how a decoded picture is to be turned for display."""
-    try:
-        data = frame.side_data[SideData.DISPLAYMATRIX]
-    except KeyError:
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
         return Orientation()
     orientation = orientation_of(np.frombuffer(bytes(data), np.int32))
     if orientation is None:
