@@ -90,7 +90,7 @@ def build_latent_cache(
                 rows.append({"start": start, "shape": list(latent.shape),
                              "captions": sample.captions, "rate_fps": sample.rate_fps})
                 start += latent.size
-            if len(rows) % 1024 < len(items):
+            if len(rows) % 1024 < len(items) or len(rows) == len(source):
                 report(f"encoded {len(rows)}/{len(source)} clips")
     numbers = np.fromfile(partial, dtype=np.float16)
     with (directory / "latents.npy.partial").open("wb") as file:
