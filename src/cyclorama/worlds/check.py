@@ -21,7 +21,7 @@ _LATEST_HIT_S = 1.5
 
 def why_rejected(recipe: Recipe) -> str:
     """Return why a scene is not worth showing, or "" if it is."""
-    trajectory = simulate(recipe, _NUM_FRAMES, _RATE_FPS)
+    trajectory = simulate(recipe, num_frames=_NUM_FRAMES, rate_fps=_RATE_FPS)
     if trajectory.overlap_m > 0.004:
         return "objects start inside one another"
     if not np.isfinite(trajectory.positions).all():
@@ -29,14 +29,14 @@ def why_rejected(recipe: Recipe) -> str:
     times = np.arange(_NUM_FRAMES) / _RATE_FPS
     cameras = np.stack([extrinsics(aim_at(recipe.camera, t)) for t in times])
     pixels, depths = project(trajectory.positions, cameras, height=_SIDE, width=_SIDE)
-    areas = disc_areas(recipe, pixels, depths)
+    areas = disc_areas(recipe, pixels, depths=depths)
     radii = np.array([0.85 * b.radius_m for b in recipe.bodies])
     discs = np.pi * (intrinsics(_SIDE, _SIDE)[0, 0] * radii / np.maximum(depths, 0.2)) ** 2
     narrow = recipe.usual_count <= 3
     # Narrow domains: half of each disc shows, and enough pixels of it. Wide ones have walls to
     # hide behind, small things and entrances.
     least = np.maximum(*(_LEAST_PX, 0.5 * discs) if narrow else (0.25 * _LEAST_PX, 0.3 * discs))
-    inside = ((pixels > 0) & (pixels < _SIDE)).all(-1)
+    inside = np.all((pixels > 0) & (pixels < _SIDE), axis=-1)
     hidden = _why_hidden(inside, areas, least, narrow=narrow)
     if hidden:
         return hidden
@@ -46,9 +46,7 @@ def why_rejected(recipe: Recipe) -> str:
     return _why_dull(recipe, trajectory, cameras[:1], areas >= least)
 
 
-def _why_hidden(
-    inside: np.ndarray, areas: np.ndarray, least: np.ndarray, *, narrow: bool
-) -> str:
+def _why_hidden(inside: np.ndarray, areas: np.ndarray, least: np.ndarray, *, narrow: bool) -> str:
     frames_inside, frames_seen = (13, 10) if narrow else (7, 6)
     if (inside.sum(0) < frames_inside).any():
         return "an object leaves the picture too early"
@@ -82,9 +80,8 @@ def _why_dull(recipe: Recipe, trajectory: Trajectory, first: np.ndarray, seen: n
     return "nothing is thrown up" if recipe.family == "link" and rise < 0.2 else ""
 
 
-def disc_areas(recipe: Recipe, pixels: np.ndarray, depths: np.ndarray) -> np.ndarray:
+def disc_areas(recipe: Recipe, pixels: np.ndarray, *, depths: np.ndarray) -> np.ndarray:
     """Return how many of 64 x 64 pixels each object shows, (T, N), discs hiding discs."""
-    num_frames, count = depths.shape
     radii = np.array([0.85 * b.radius_m for b in recipe.bodies])
     scale = intrinsics(_SIDE, _SIDE)[0, 0]
     disc = scale * radii / np.maximum(depths, 0.2)

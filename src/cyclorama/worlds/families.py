@@ -1,6 +1,6 @@
 """The stage's six families: how objects are set up so that something worth telling happens.
 
-A family is a function (rng, pick, count, speed) -> Layout. ``pick`` hands out a body with looks
+A family is a function (rng, pick, *, count, speed) -> Layout. ``pick`` hands out a body with looks
 and size, never twice the same colour and shape; the family places it and gives it a velocity.
 All are laid out on the screen's own axes (x right, y away), so that motion is across the picture
 and stays in it for two seconds. ``speed`` scales speeds. Families with more furniture are in
@@ -28,13 +28,14 @@ def reach(y: float, radius: float) -> float:
     return 0.384 * (3.05 + 0.9 * y) - radius
 
 
-def stand(body: Body, x: float, y: float) -> Body:
-    """Return the body standing on the floor at (x, y), a millimetre above it."""
+def stand(body: Body, place: tuple[float, float]) -> Body:
+    """Return the body standing on the floor at a place (x, y), a millimetre above it."""
+    x, y = place
     return replace(body, position=(cut(x), cut(y), cut(rest_height(body) + 0.001)))
 
 
 def place_still(
-    rng: random.Random, body: Body, taken: list[Segment], *, crowded: bool = False
+    rng: random.Random, body: Body, *, taken: list[Segment], crowded: bool = False
 ) -> Body:
     """Return the body standing somewhere clear of all taken strips, and take its place.
 
@@ -44,14 +45,14 @@ def place_still(
     for _ in range(80):
         y = rng.uniform(-0.5, 0.8)
         x = rng.uniform(-0.85, 0.85) * max(0.1, reach(y, room))
-        if clear((x, y), room + 0.07, taken, crowded=crowded):
+        if clear((x, y), room + 0.07, taken=taken, crowded=crowded):
             taken.append((x, y, x, y, room))
-            return stand(body, x, y)
+            return stand(body, (x, y))
     raise NoRoomError
 
 
 def clear(
-    point: tuple[float, float], radius: float, taken: Sequence[Segment], *, crowded: bool = False
+    point: tuple[float, float], radius: float, *, taken: Sequence[Segment], crowded: bool = False
 ) -> bool:
     """Return whether a circle on the floor is clear of all strips and not hidden behind one."""
     px, py = point
@@ -66,16 +67,16 @@ def clear(
     return True
 
 
-def roll(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
-    """One or two balls or lying cylinders roll over the floor; the others stand still."""
+def roll(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
+    """Roll one or two balls or lying cylinders over the floor; the others stand still."""
     taken: list[Segment] = []
     movers = 2 if count > 1 and rng.random() < 0.3 else 1
     bodies = [_rolling(rng, pick, taken, speed) for _ in range(movers)]
-    return with_still(rng, pick, bodies, count=count, taken=taken)
+    return with_still(rng, pick, bodies=bodies, count=count, taken=taken)
 
 
-def slide(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
-    """One or two cubes, cylinders or cones slide over a slippery floor and slow down."""
+def slide(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
+    """Slide one or two cubes, cylinders or cones over a slippery floor; they slow down."""
     taken: list[Segment] = []
     bodies = []
     for _ in range(2 if count > 1 and rng.random() < 0.3 else 1):
@@ -88,18 +89,18 @@ def slide(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
         travel = max(0.3, min(braking_m, pace * pace / (2 * friction * 9.81)))
         _take(taken, (x, y, x + ux * travel, y + uy * travel, room))
         turn = rng.uniform(0, 90)
-        body = replace(stand(body, x, y), friction=cut(friction), quaternion=yaw(turn))
+        body = replace(stand(body, (x, y)), friction=cut(friction), quaternion=yaw(turn))
         bodies.append(replace(body, velocity=(cut(ux * pace), cut(uy * pace), 0.0)))
-    return with_still(rng, pick, bodies, count=count, taken=taken)
+    return with_still(rng, pick, bodies=bodies, count=count, taken=taken)
 
 
-def drop(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
-    """One or two objects fall from above; the others stand still. ``speed`` has no say."""
+def drop(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
+    """Drop one or two objects from above; the others stand still. ``speed`` has no say."""
     del speed
     taken: list[Segment] = []
     bodies = []
     for _ in range(2 if count > 1 and rng.random() < 0.4 else 1):
-        body = place_still(rng, pick(), taken)
+        body = place_still(rng, pick(), taken=taken)
         x, y, _ = body.position
         x *= 0.75
         height = rng.uniform(0.95, 1.45)
@@ -108,11 +109,11 @@ def drop(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
         if body.shape != "ball" and rng.random() < 0.6:
             body = replace(body, quaternion=_any_turn(rng))
         bodies.append(body)
-    return with_still(rng, pick, bodies, count=count, taken=taken)
+    return with_still(rng, pick, bodies=bodies, count=count, taken=taken)
 
 
-def throw(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
-    """One object is thrown across the picture in an arc; the others stand still."""
+def throw(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
+    """Throw one object across the picture in an arc; the others stand still."""
     taken: list[Segment] = []
     body = pick()
     room = footprint(body)
@@ -127,11 +128,11 @@ def throw(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
         velocity=(cut(side * pace), cut(rng.uniform(-0.1, 0.1)), cut(rng.uniform(1.8, 2.7))),
         spin=cut_vector([rng.gauss(0, 1.0) for _ in range(3)]),
     )
-    return with_still(rng, pick, [body], count=count, taken=taken)
+    return with_still(rng, pick, bodies=[body], count=count, taken=taken)
 
 
-def collide(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
-    """A ball rolls or a block slides into another object, which may come to meet it."""
+def collide(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
+    """Roll a ball or slide a block into another object, which may come to meet it."""
     taken: list[Segment] = []
     y = rng.uniform(-0.3, 0.35)
     side = rng.choice((-1.0, 1.0))
@@ -142,25 +143,25 @@ def collide(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
     if abs(meet - x) < footprint(first) + footprint(second) + 0.15:
         raise NoRoomError
     pace = rng.uniform(0.9, 1.45) * speed
-    first = launch(stand(first, x, y), (side * pace, 0.0))
+    first = launch(stand(first, (x, y)), (side * pace, 0.0))
     turn = yaw(rng.uniform(0, 90))
-    second = replace(stand(second, meet, y + rng.uniform(-0.06, 0.06)), quaternion=turn)
+    second = replace(stand(second, (meet, y + rng.uniform(-0.06, 0.06))), quaternion=turn)
     if rng.random() < 0.3 and second.shape in ("ball", "cube", "cylinder"):
         start = side * reach(y, footprint(second))
-        second = launch(stand(second, start, y), (-side * pace * rng.uniform(0.6, 1.0), 0.0))
+        second = launch(stand(second, (start, y)), (-side * pace * rng.uniform(0.6, 1.0), 0.0))
     elif second.shape != "ball":
         second = replace(second, friction=cut(rng.uniform(0.1, 0.25)))
     # A light target: whatever the two are made of, it is seen to be knocked away.
     first, second = replace(first, density=1400.0), replace(second, density=500.0)
     room = max(footprint(first), footprint(second))
     taken.append((x, y, meet + side * 0.7, y, room))
-    return with_still(rng, pick, [first, second], count=count, taken=taken)
+    return with_still(rng, pick, bodies=[first, second], count=count, taken=taken)
 
 
-def static(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
-    """Every object stands still; what may move is the camera. ``speed`` has no say."""
+def static(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
+    """Let every object stand still; what may move is the camera. ``speed`` has no say."""
     del speed
-    return with_still(rng, pick, [], count=count, taken=[])
+    return with_still(rng, pick, bodies=[], count=count, taken=[])
 
 
 def _rolling(rng: random.Random, pick: Pick, taken: list[Segment], speed: float) -> Body:
@@ -169,7 +170,7 @@ def _rolling(rng: random.Random, pick: Pick, taken: list[Segment], speed: float)
     x, y, ux, uy = _start(rng, room, taken)
     pace = rng.uniform(0.45, 0.85) * speed
     _take(taken, (x, y, x + ux * 2 * pace, y + uy * 2 * pace, room))
-    return launch(stand(body, x, y), (ux * pace, uy * pace))
+    return launch(stand(body, (x, y)), (ux * pace, uy * pace))
 
 
 def launch(body: Body, velocity: tuple[float, float]) -> Body:
@@ -227,8 +228,8 @@ def _take(taken: list[Segment], strip: Segment) -> None:
 def with_still(
     rng: random.Random,
     pick: Pick,
-    bodies: list[Body],
     *,
+    bodies: list[Body],
     count: int,
     taken: list[Segment],
     crowded: bool = False,
@@ -237,7 +238,7 @@ def with_still(
     while len(bodies) < count:
         many = count > 5
         body = pick(sizes=("small", "medium")) if many else pick()
-        body = place_still(rng, body, taken, crowded=crowded or many)
+        body = place_still(rng, body, taken=taken, crowded=crowded or many)
         bodies.append(replace(body, quaternion=yaw(rng.uniform(0, 90))))
     return Layout(tuple(bodies))
 

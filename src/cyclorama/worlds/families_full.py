@@ -1,6 +1,6 @@
 """Families with furniture: ramps, strings, dominoes, towers, walls, hands, boxes and seesaws.
 
-Same contract as `families`: (rng, pick, count, speed) -> Layout on the screen's axes. `contain`
+Same contract as `families`: (rng, pick, *, count, speed) -> Layout on the screen's axes. `contain`
 and `link` are never trained on: they ask whether a model that has seen falling, hitting and
 standing understands a box and a lever. Families with a plot of their own choose their own number
 of objects, at most six.
@@ -29,7 +29,7 @@ _LYING = (math.sqrt(0.5), math.sqrt(0.5), 0.0, 0.0)
 _SMALLER = ("tiny", "small", "medium")
 
 
-def slope(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
+def slope(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
     """Let one or two objects roll or slide down a ramp; another may stand at its foot."""
     del speed
     side = rng.choice((-1.0, 1.0))
@@ -60,13 +60,13 @@ def slope(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
     if len(bodies) < count:
         foot = pick()
         at = x0 + side * (half * math.cos(slant) + footprint(foot) + rng.uniform(0.1, 0.45))
-        bodies.append(stand(foot, at, y0 + rng.uniform(-0.1, 0.1)))
+        bodies.append(stand(foot, (at, y0 + rng.uniform(-0.1, 0.1))))
         taken.append((at, y0, at, y0, footprint(foot)))
-    layout = with_still(rng, pick, bodies, count=min(count, 4), taken=taken)
+    layout = with_still(rng, pick, bodies=bodies, count=min(count, 4), taken=taken)
     return replace(layout, props=(ramp,))
 
 
-def pendulum(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
+def pendulum(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
     """Let a ball swing on a rod into objects that stand at the lowest point of its way."""
     del speed
     side = rng.choice((-1.0, 1.0))
@@ -89,12 +89,12 @@ def pendulum(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout
     for _ in range(min(count, 4) - 1):
         body = pick(("cube", "cylinder", "ball", "cone"), sizes=("small", "medium"))
         at += (ball.radius_m + 0.04 if at == 0.0 else bodies[-1].radius_m) + body.radius_m
-        placed = stand(body, -side * (at + rng.uniform(0.0, 0.1)), y + rng.uniform(-0.04, 0.04))
+        placed = stand(body, (-side * (at + rng.uniform(0.0, 0.1)), y + rng.uniform(-0.04, 0.04)))
         bodies.append(placed)
     return Layout(tuple(bodies), (pole, beam))
 
 
-def domino(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
+def domino(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
     """Let a ball roll into a row of three to five dominoes."""
     side = rng.choice((-1.0, 1.0))
     y = rng.uniform(-0.2, 0.3)
@@ -104,16 +104,16 @@ def domino(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
     for i in range(number):
         block = pick(("domino",), sizes=("medium",), materials=("wood",))
         block = replace(block, friction=0.35)
-        bodies.append(stand(block, side * (gap * i - 0.35), y))
+        bodies.append(stand(block, (side * (gap * i - 0.35), y)))
     ball = pick(("ball",), sizes=("small", "medium"))
     x = -side * (0.35 + ball.radius_m + rng.uniform(0.35, 0.6))
     # Heavy enough to topple the first block at any trained speed.
     ball = replace(ball, density=max(ball.density, 1500.0))
-    ball = launch(stand(ball, x, y + rng.uniform(-0.03, 0.03)), (side * 1.3 * speed, 0.0))
+    ball = launch(stand(ball, (x, y + rng.uniform(-0.03, 0.03))), (side * 1.3 * speed, 0.0))
     return Layout((*bodies, ball))
 
 
-def tower(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
+def tower(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
     """Stack three or four objects, crookedly or in the way of a ball."""
     del speed
     x, y, z = rng.uniform(-0.2, 0.2), rng.uniform(0.0, 0.3), 0.0
@@ -134,33 +134,33 @@ def tower(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
         side = rng.choice((-1.0, 1.0))
         ball = pick(("ball",), sizes=("medium", "large"))
         ball = replace(ball, density=max(ball.density, 1500.0))
-        start = stand(ball, -side * rng.uniform(1.0, 1.2), y + rng.uniform(-0.05, 0.05))
+        start = stand(ball, (-side * rng.uniform(1.0, 1.2), y + rng.uniform(-0.05, 0.05)))
         bodies.append(launch(start, (side * rng.uniform(1.3, 2.0), 0.0)))
     return Layout(tuple(bodies))
 
 
-def occlude(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
+def occlude(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
     """Let an object pass behind a wall and come out on the other side."""
     side = rng.choice((-1.0, 1.0))
     half = rng.uniform(0.36, 0.46)
     wall = Prop("wall", "box", cut_vector((half, 0.03, 0.4)), (0.0, -0.45, 0.4))
     mover = pick(("ball", "ball", "cylinder", "cube"), sizes=_SMALLER)
     y = rng.uniform(0.0, 0.25)
-    start = stand(mover, -side * rng.uniform(1.0, 1.2), y)
+    start = stand(mover, (-side * rng.uniform(1.0, 1.2), y))
     mover = launch(start, (side * rng.uniform(1.0, 1.3) * speed, 0.0))
     taken: list[Segment] = [(-1.3, y, 1.6, y, footprint(mover)), (-half, -0.45, half, -0.45, 0.12)]
-    layout = with_still(rng, pick, [mover], count=min(count, 3), taken=taken, crowded=True)
+    layout = with_still(rng, pick, bodies=[mover], count=min(count, 3), taken=taken, crowded=True)
     return replace(layout, props=(wall,))
 
 
-def push(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
+def push(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
     """Let a hand push one object, perhaps into another."""
     side = rng.choice((-1.0, 1.0))
     angle = math.radians(rng.uniform(-25, 25))
     ux, uy = side * math.cos(angle), math.sin(angle)
     y = rng.uniform(-0.2, 0.3)
     first = replace(
-        stand(pick(), -side * rng.uniform(0.2, 0.5), y), quaternion=yaw(rng.uniform(0, 90))
+        stand(pick(), (-side * rng.uniform(0.2, 0.5), y)), quaternion=yaw(rng.uniform(0, 90))
     )
     x = first.position[0]
     back = footprint(first) + 0.1 + rng.uniform(0.15, 0.3)
@@ -176,17 +176,17 @@ def push(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
     if count > 1 and rng.random() < 0.5:
         second, ahead = pick(), rng.uniform(0.1, 0.3)
         ahead += footprint(first) + footprint(second)
-        bodies.append(stand(second, x + ux * ahead, y + uy * ahead))
-    layout = with_still(rng, pick, bodies, count=count, taken=taken, crowded=True)
+        bodies.append(stand(second, (x + ux * ahead, y + uy * ahead)))
+    layout = with_still(rng, pick, bodies=bodies, count=count, taken=taken, crowded=True)
     return replace(layout, hand=hand)
 
 
-def crowd(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
+def crowd(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
     """Send several objects toward the middle, where others stand."""
     many = max(3, count)
     sizes = ("small",) if many > 6 else ("small", "medium")
     taken: list[Segment] = []
-    bodies = [place_still(rng, pick(sizes=sizes), taken, crowded=True) for _ in range(many)]
+    bodies = [place_still(rng, pick(sizes=sizes), taken=taken, crowded=True) for _ in range(many)]
     movers = max(2, many // 2)
     # The outermost ones move: the middle is where they meet.
     order = sorted(range(many), key=lambda i: -abs(bodies[i].position[0]))
@@ -201,7 +201,7 @@ def crowd(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
     return Layout(tuple(bodies))
 
 
-def contain(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
+def contain(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
     """Drop objects into an open box and beside it."""
     del speed
     half, tall, thin = rng.uniform(0.42, 0.5), rng.uniform(0.14, 0.2), 0.025
@@ -217,11 +217,11 @@ def contain(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
         at = (x + rng.uniform(-0.1, 0.1), y + rng.uniform(-0.1, 0.1), 0.9 + 0.55 * number)
         bodies.append(replace(body, position=cut_vector(at)))
     taken: list[Segment] = [(x - 0.2, y, x + 0.2, y, half + 0.2)]
-    layout = with_still(rng, pick, bodies, count=min(count, 4), taken=taken, crowded=True)
+    layout = with_still(rng, pick, bodies=bodies, count=min(count, 4), taken=taken, crowded=True)
     return replace(layout, props=tuple(walls))
 
 
-def link(rng: random.Random, pick: Pick, count: int, speed: float) -> Layout:
+def link(rng: random.Random, pick: Pick, *, count: int, speed: float) -> Layout:
     """Drop an object on one end of a seesaw; the one on the other end is thrown up."""
     del count, speed
     side = rng.choice((-1.0, 1.0))

@@ -239,22 +239,25 @@ def _predicate(
         return rng.choice((other[0], *other))
     if word == "falls":
         return _fall(motion, rng, many=many, bounce=bounce)
-    if word in ("swings", "topples", "launched"):
-        return verb
     way = rng.choice(_WAYS[motion.direction]) if motion.direction else ""
-    if word in ("rolls", "slides") and motion.on == "ramp":
-        return f"{verb} down a ramp {way}".strip()
     if word in ("rolls", "slides"):
-        across = rng.random() < 0.15 and not way.startswith("from")
-        return f"{verb} {'across the floor ' if across or not way else ''}{way}".strip()
+        over = "down a ramp " if motion.on == "ramp" else ""
+        if not over and (not way or (rng.random() < 0.15 and not way.startswith("from"))):
+            over = "across the floor "
+        return f"{verb} {over}{way}".strip()
     if word == "flies":
-        start = rng.choice((verb, "fly" if many else "flies"))
-        text = f"{start} {way or 'through the air'}"
-        if bounce and motion.bounces:
-            text += " and bounce" if many else " and bounces"
-        return text
-    pushed = f"{verb} {way or 'aside'}"
-    return f"{pushed} by a hand" if motion.by else pushed
+        return _flight(motion, rng, many=many, bounce=bounce, way=way)
+    if word == "pushed":
+        return f"{verb} {way or 'aside'}{' by a hand' if motion.by else ''}"
+    return verb  # swings, topples, launched
+
+
+def _flight(motion: Motion, rng: random.Random, *, many: bool, bounce: bool, way: str) -> str:
+    start = rng.choice((_VERBS["flies"][1 if many else 0], "fly" if many else "flies"))
+    text = f"{start} {way or 'through the air'}"
+    if bounce and motion.bounces:
+        text += " and bounce" if many else " and bounces"
+    return text
 
 
 def _fall(motion: Motion, rng: random.Random, *, many: bool, bounce: bool) -> str:

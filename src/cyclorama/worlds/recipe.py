@@ -9,7 +9,6 @@ and what makes a split (`splits`).
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from cyclorama.worlds.bodies import Body, CameraPath, Layout, Recipe, Sun
@@ -72,7 +71,7 @@ __all__ = [
     "traits",
 ]
 
-FAMILIES: dict[str, Callable[[random.Random, Pick, int, float], Layout]] = {
+FAMILIES: dict[str, Callable[..., Layout]] = {
     "roll": roll,
     "drop": drop,
     "throw": throw,
@@ -142,7 +141,7 @@ def draft(seed: int, domain: Domain, *, twist: str = "", attempt: int = 0) -> Re
     speed = round(rng.uniform(low, high), 3)
     pick = _picker(rng, domain, family, floor=floor, twist=twist)
     try:
-        layout: Layout = FAMILIES[family](rng, pick, count, speed)
+        layout: Layout = FAMILIES[family](rng, pick, count=count, speed=speed)
     except NoRoomError:
         return None
     return Recipe(

@@ -58,7 +58,7 @@ class Renderer:
         """Free the drawing's textures and buffers."""
         self.drawing.free()
 
-    def pose(self, state: np.ndarray, path: CameraPath, time_s: float) -> None:
+    def pose(self, state: np.ndarray, path: CameraPath, *, time_s: float) -> None:
         """Put the scene in a state and the camera where its path is at an instant."""
         mujoco = self.mujoco
         mujoco.mj_setState(self.model, self.data, state, self.parts)
@@ -113,3 +113,18 @@ class Renderer:
         nearness = raw[::-1].astype(np.float64)
         metres = NEAR_M * FAR_M / (NEAR_M + nearness * (FAR_M - NEAR_M))
         return ids, metres.astype(np.float32)
+
+    def whole(self) -> np.ndarray:
+        """Return for each body the pixels it would cover if alone, bool (N, H, W)."""
+        groups, count = self.model.geom_group, int(self.ids.max())
+        kept, shown = groups.copy(), self.option.geomgroup.copy()
+        masks = np.zeros((count, self.height, self.width), bool)
+        self.option.geomgroup[:] = 0
+        self.option.geomgroup[5] = 1
+        for i in range(count):
+            groups[:] = np.where(self.ids == i + 1, 5, 0)
+            self.refresh()
+            masks[i] = self.ids_and_depth()[0] == i + 1
+        groups[:], self.option.geomgroup[:] = kept, shown
+        self.refresh()
+        return masks

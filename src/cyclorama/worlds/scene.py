@@ -19,7 +19,7 @@ from cyclorama.worlds.looks import COLOURS, LIGHTS, MATERIALS, SKIES, TEXTURE_SI
 STEPS_PER_SECOND = 480
 CONTACT_RATE = 160.0  # natural frequency of a contact spring, rad/s
 SUPERSAMPLING = 2
-PROP_RGBA = "0.60 0.58 0.55 1"
+PROP_RGBA = "0.74 0.60 0.43 1"  # tan: stands out from every floor but the wooden one
 NEAR_M, FAR_M = 0.15, 48.0
 # Damping ratio of the spring -> bounce speed over impact speed: a ball on the floor at 1.5, 3 and
 # 4.5 m/s, mean over 8 offsets of the step within the fall (standard deviation 0.01 to 0.03).

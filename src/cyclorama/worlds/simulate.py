@@ -40,10 +40,11 @@ class Contact:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """States (T, S) to render from, and for N bodies positions and velocities (T, N, 3),
-    spins (T, N, 3) in rad/s, rotation matrices (T, N, 3, 3), all in world axes.
+    """What happens, frame by frame and, for contacts and rests, step by step.
 
-    ``rests`` are (time in s, body, "starts" | "stops").
+    States (T, S) to render from, and for N bodies positions and velocities (T, N, 3), spins
+    (T, N, 3) in rad/s, rotation matrices (T, N, 3, 3), all in world axes. ``rests`` are
+    (time in s, body, "starts" | "stops").
     """
 
     rate_fps: float
@@ -75,7 +76,7 @@ class Trajectory:
 
 
 @lru_cache(maxsize=4)
-def simulate(recipe: Recipe, num_frames: int, rate_fps: float) -> Trajectory:
+def simulate(recipe: Recipe, *, num_frames: int, rate_fps: float) -> Trajectory:
     """Return what happens until the last frame; cached, so do not write into the arrays."""
     if num_frames < 1 or rate_fps <= 0:
         raise ValueError(f"need num_frames >= 1 and rate_fps > 0, got {num_frames}, {rate_fps}")
@@ -91,8 +92,9 @@ def simulate(recipe: Recipe, num_frames: int, rate_fps: float) -> Trajectory:
     return log.trajectory(rate_fps)
 
 
-def set_start(mujoco: Any, model: Any, data: Any, recipe: Recipe) -> None:
-    """Set velocities, hinge angles and the hand of a fresh ``MjData``."""
+def set_start(model: Any, data: Any, *, recipe: Recipe) -> None:
+    """Set the velocities and hinge angles of a fresh ``MjData``."""
+    mujoco = load_mujoco()
     for i, body in enumerate(recipe.bodies):
         joint = model.joint(f"o{i}")
         if body.joint == "hinge":
@@ -119,7 +121,7 @@ class _Log:
     def __init__(self, mujoco: Any, model: Any, recipe: Recipe) -> None:
         self.mujoco, self.model, self.recipe = mujoco, model, recipe
         self.data = mujoco.MjData(model)
-        set_start(mujoco, model, self.data, recipe)
+        set_start(model, self.data, recipe=recipe)
         self.overlap_m = max((-float(d) for d in self.data.contact.dist), default=0.0)
         names = [model.geom(i).name for i in range(model.ngeom)]
         self.who: list[int | str] = [
@@ -146,7 +148,9 @@ class _Log:
         hand = self.recipe.hand
         if hand is not None:
             way = hand.speed_mps * min(step / STEPS_PER_SECOND, hand.duration_s)
-            data.mocap_pos[0] = [s + way * d for s, d in zip(hand.start, hand.direction)]
+            data.mocap_pos[0] = [
+                s + way * d for s, d in zip(hand.start, hand.direction, strict=True)
+            ]
         before = data.qvel.copy()
         self.mujoco.mj_step(self.model, data)
         # Contacts in `data` are those of the step's beginning, before its forces acted.
@@ -236,7 +240,9 @@ class _Log:
 
     def trajectory(self, rate_fps: float) -> Trajectory:
         """Return all notes as arrays."""
-        positions, rotations, velocities, spins = (np.stack(p) for p in zip(*self.poses))
+        positions, rotations, velocities, spins = (
+            np.stack(p) for p in zip(*self.poses, strict=True)
+        )
         return Trajectory(
             rate_fps=rate_fps,
             states=np.stack(self.states),

@@ -15,6 +15,7 @@ from cyclorama.worlds.simulate import Contact, Trajectory
 
 LEAST_SHARE = 40 / 4096  # of the picture's shorter side squared: below it nothing is recognised
 _WAYLESS = ("still", "falls", "swings", "topples", "launched")
+_AIMLESS = ("still", "pushed", "topples", "launched")
 _STILL_M = 0.07
 _HIT_MPS = 0.12
 _BOUNCE_MPS = 0.45
@@ -22,8 +23,10 @@ _BOUNCE_MPS = 0.45
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened at ``time_s``: ``first`` and ``second`` are body numbers or names
-    of furniture; ``speed_mps`` is the closing speed of touches; ``side`` of entries and exits.
+    """Something that happened at ``time_s``.
+
+    ``first`` and ``second`` are body numbers or names of furniture, ``speed_mps`` is the closing
+    speed of touches, ``side`` where an entry or exit is, or which way a motion goes.
     """
 
     time_s: float
@@ -60,15 +63,16 @@ def observe(
     cameras: np.ndarray,
     side_px: float,
 ) -> tuple[Motion, ...]:
-    """Return each body's motion. ``pixels`` (T, N, 2), ``cameras`` [R | t] (T, 3, 4), and
-    ``side_px`` the picture's shorter side.
+    """Return each body's motion.
+
+    ``pixels`` (T, N, 2), ``cameras`` [R | t] (T, 3, 4), ``side_px`` the picture's shorter side.
     """
     motions = []
     for i in range(len(recipe.bodies)):
         word = _word(recipe, trajectory, i)
         hit = first_hit(trajectory, i)
         last = len(trajectory.states) - 1
-        if hit is not None and word not in ("still", "pushed"):
+        if hit is not None and word not in _AIMLESS:
             # The way before the touch, not the rebound.
             last = max(1, min(last, int(np.ceil(hit[0] * trajectory.rate_fps))))
         way = _direction(trajectory, i, last=last, pixels=pixels, cameras=cameras, side_px=side_px)
@@ -77,7 +81,7 @@ def observe(
                 word=word,
                 direction="" if word in _WAYLESS else way,
                 bounces=max(0, len(_landings(trajectory, i)) - 1),
-                target=None if hit is None or word in ("still", "pushed") else hit[1],
+                target=None if hit is None or word in _AIMLESS else hit[1],
                 on=_on(trajectory, i),
                 into=_into(recipe, trajectory, i),
                 by="hand" if _touched_by(trajectory, i, "hand") else "",
@@ -176,11 +180,13 @@ def _touched_by(trajectory: Trajectory, index: int, name: str) -> bool:
 
 
 def _landings(trajectory: Trajectory, index: int) -> list[float]:
+    """Return when a body comes down on the floor, in s; rattling counts once."""
     times: list[float] = []
     for contact in trajectory.contacts:
-        if {contact.first, contact.second} == {index, "floor"} and contact.speed_mps > _BOUNCE_MPS:
-            if not times or contact.time_s - times[-1] > 0.12:
-                times.append(contact.time_s)
+        landing = {contact.first, contact.second} == {index, "floor"}
+        rattle = bool(times) and contact.time_s - times[-1] <= 0.12
+        if landing and contact.speed_mps > _BOUNCE_MPS and not rattle:
+            times.append(contact.time_s)
     return times
 
 
@@ -229,9 +235,9 @@ def tell_events(
     for time_s, i, kind in trajectory.rests:
         frame = _frame(trajectory, time_s)
         resumed = any(t > time_s and j == i for t, j, _ in trajectory.rests)
-        if kind == "stops" and seen[frame, i] and not resumed and time_s > 0.2:
-            if motions[i].word not in ("still",):
-                events.append(Event(time_s, "stops", i))
+        told = seen[frame, i] and not resumed and motions[i].word != "still"
+        if kind == "stops" and told and time_s > 0.2:
+            events.append(Event(time_s, "stops", i))
     for i, motion in enumerate(motions):
         if motion.word not in ("still", "pushed", "topples", "launched") and seen[0, i]:
             side = "ramp" if motion.on == "ramp" else motion.direction
@@ -249,7 +255,7 @@ def _touches(trajectory: Trajectory, motions: tuple[Motion, ...], seen: np.ndarr
         a, b = contact.first, contact.second
         frame = _frame(trajectory, contact.time_s)
         bodies = [x for x in (a, b) if isinstance(x, int)]
-        if contact.time_s < 0.02 or not any(seen[frame, i] for i in bodies):
+        if contact.time_s < 0.06 or not any(seen[frame, i] for i in bodies):
             continue
         if "floor" in (a, b):
             i = bodies[0]
@@ -306,4 +312,4 @@ def _comings(
 
 
 def _frame(trajectory: Trajectory, time_s: float) -> int:
-    return min(len(trajectory.states) - 1, int(round(time_s * trajectory.rate_fps)))
+    return min(len(trajectory.states) - 1, round(time_s * trajectory.rate_fps))
