@@ -3,18 +3,23 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
+from cyclorama import record
 from cyclorama.cli import show
 from cyclorama.cli.app import app
+from cyclorama.cli.clips import DEMO_PROMPTS
 from cyclorama.data.store import open_store
 from cyclorama.data.tars import open_tars
 from cyclorama.media.image import read_image
-from cyclorama.media.video import read_video, write_video
+from cyclorama.media.video import probe_video, read_video, write_video
 from cyclorama.models.autoencoder import AUTOENCODERS, Autoencoder
+from cyclorama.models.dit import DITS, DiT
 from cyclorama.weights.files import save_weights
 
 
@@ -26,7 +31,7 @@ def run(*arguments: str):
 def test_a_foreseen_error_is_one_line_and_exit_two():
     done = run("train", "nonsense")
     assert done.exit_code == 2
-    assert done.stderr == "error: no recipe 'nonsense': there are autoencoder, maker\n"
+    assert done.stderr == "error: no recipe 'nonsense': there are autoencoder, maker, probe\n"
 
 
 @pytest.mark.parametrize("how", ["option", "variable"])
@@ -130,6 +135,133 @@ def test_render_into_a_store_and_into_tars_is_the_same(tmp_path):
     for name, sample in stored.items():
         assert sample.captions == packed[name].captions
         np.testing.assert_array_equal(sample.frames, packed[name].frames)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Train both recipes for a few steps at tiny size through the command line."""
+    pytest.importorskip("mujoco")
+    place = tmp_path_factory.mktemp("runs")
+    for recipe, more in [
+        ("autoencoder", [*TINY_AUTOENCODER, "--curves"]),
+        ("maker", [*TINY_MAKER, "--set", f"autoencoder={place / 'autoencoder'}"]),
+    ]:
+        done = run("train", recipe, "--no-compile", "--out", place / recipe, *TINY_RUN, *more)
+        assert done.exit_code == 0, done.output
+        assert done.stdout.strip() == str(place / recipe / f"{recipe}.safetensors")
+    return place
+
+
+def settings(*pairs: str) -> list[str]:
+    return [part for pair in pairs for part in ("--set", pair)]
+
+
+TINY_RUN = settings(
+    "data.num_clips=6",
+    "data.num_workers=0",
+    'data.sizes={"5x32x32":1.0}',
+    "loop.num_steps=2",
+    "loop.log_every=1",
+)
+TINY_AUTOENCODER = settings(
+    "budget_pixels=10240",
+    "model.channels=8",
+    "model.encoder_width=32",
+    "model.encoder_depth=1",
+    "model.decoder_width=32",
+    "model.decoder_depth=1",
+    "model.head_size=16",
+)
+TINY_MAKER = settings(
+    "model.width=64",
+    "model.depth=1",
+    "model.head_size=32",
+    "model.text_width=32",
+    "model.text_depth=1",
+)
+
+
+@pytest.mark.parametrize("recipe", ["autoencoder", "maker"])
+def test_train_leaves_record_metrics_and_a_sheet(runs, recipe):
+    folder = runs / recipe
+    row = json.loads((folder / "record.json").read_text())
+    assert (row["name"], row["data"], row["config.loop.num_steps"]) == (recipe, "worlds", 2)
+    assert [row["step"] for row in record.read_jsonl(folder / "metrics.jsonl")] == [1, 2]
+    assert read_image(folder / "sheet-0000002.png").size
+    assert any(folder.glob("events.out.tfevents.*")) == (recipe == "autoencoder")
+
+
+def test_train_goes_on_longer_but_not_otherwise(runs):
+    common = ["--no-compile", "--out", runs / "autoencoder", *TINY_RUN, *TINY_AUTOENCODER]
+    other = run("train", "autoencoder", *common, *settings("loop.seed=1"))
+    assert other.exit_code == 2
+    assert "loop.seed 0 not 1" in other.stderr
+    longer = run("train", "autoencoder", *common, *settings("loop.num_steps=3"))
+    assert longer.exit_code == 0
+    steps = [row["step"] for row in record.read_jsonl(runs / "autoencoder" / "metrics.jsonl")]
+    assert steps == [1, 2, 3]
+
+
+@pytest.fixture
+def tiny_weights(tmp_path):
+    """Write weights of both kinds at tiny size, as training would, and return the options."""
+    torch.manual_seed(0)
+    seen = tmp_path / "seen.safetensors"
+    checksum = save_weights(seen, Autoencoder(AUTOENCODERS["tiny"]), kind="autoencoder", facts={})
+    made = tmp_path / "made.safetensors"
+    facts = {"autoencoder": checksum, "words": "a red ball rolls"}
+    save_weights(made, DiT(DITS["tiny"]), kind="maker", facts=facts)
+    return ["--weights", made, "--autoencoder", seen]
+
+
+def test_generate_writes_variants_that_can_be_made_again(tiny_weights, tmp_path):
+    common = ["generate", "A red ball yodels.", *tiny_weights, "--size", "48x32", "--frames", 5]
+    common += ["--steps", 2]
+    both = run(*common, "--seed", 4, "--num", 2, "-o", tmp_path / "clip.webp", "--preview")
+    assert both.exit_code == 0, both.output
+    assert both.stdout.split() == [str(tmp_path / "clip-4.webp"), str(tmp_path / "clip-5.webp")]
+    assert "words that no training caption held: yodels" in both.stderr
+    assert "\N{UPPER HALF BLOCK}" in both.stderr
+    alone = run(*common, "--seed", 5, "-o", tmp_path / "alone.webp")
+    assert alone.exit_code == 0
+    assert (tmp_path / "alone.webp").read_bytes() == (tmp_path / "clip-5.webp").read_bytes()
+    about = probe_video(tmp_path / "alone.webp")
+    assert (about.width, about.height) == (48, 32)
+    assert (about.metadata["prompt"], about.metadata["seed"]) == ("A red ball yodels.", 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--size", "50x32"], "the nearest is 48x32 with 17 frames"),
+        (["--frames", "4"], "the nearest is 64x64 with 5 frames"),
+        (["--seconds", "1", "--frames", "9"], "leave one out"),
+        (["-o", "clip.avi"], "must end in .mp4"),
+        (["-o", "clip.png"], "add --frames 1"),
+        (["--weights", "nothing"], "no weights 'nothing'"),
+    ],
+)
+def test_generate_refuses_what_cannot_be(tiny_weights, options, message):
+    done = run("generate", "a red ball", *tiny_weights, *options)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+
+
+def test_demo_makes_its_clips_and_a_sheet(tiny_weights, tmp_path):
+    done = run("demo", "--out", tmp_path / "demo", *tiny_weights)
+    assert done.exit_code == 0, done.output
+    paths = [Path(line) for line in done.stdout.splitlines()]
+    assert [path.suffix for path in paths] == [".mp4"] * len(DEMO_PROMPTS) + [".png"]
+    for path, prompt in zip(paths[:-1], DEMO_PROMPTS, strict=True):
+        about = probe_video(path)
+        assert (about.num_frames, about.metadata["prompt"]) == (17, prompt)
+
+
+def test_evaluate_refuses_what_has_no_effect(tmp_path):
+    done = run("evaluate", "autoencoder", "--out", tmp_path, "--prompts", "p.txt")
+    assert "belong to: cyclorama evaluate maker" in done.stderr
+    assert "give autoencoder or maker" in run("evaluate", "tea", "--out", tmp_path).stderr
 
 
 def test_render_to_nowhere_is_an_error():

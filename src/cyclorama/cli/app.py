@@ -105,7 +105,7 @@ def render(
     look: Annotated[
         Path | None, typer.Option(help="Write the first clips as a contact sheet, a .png.")
     ] = None,
-    domain: Annotated[str, typer.Option(help="Which scenes: stage or full.")] = "stage",
+    domain: Annotated[str, typer.Option(help="Which scenes: stage, trio or full.")] = "stage",
     split: Annotated[str, typer.Option(help="train, val_id or a test split.")] = "train",
     size: Annotated[str, typer.Option(metavar="WxH", help="Width x height in pixels.")] = "64x64",
     frames: Annotated[int, typer.Option(help="Length in frames.")] = 17,
@@ -190,8 +190,22 @@ def generate(
 
 
 @app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the clips and the sheet.")] = Path("demo"),
+    weights: WeightsOption = "maker",
+    autoencoder: AutoencoderOption = "autoencoder",
+) -> None:
+    """Make a small set of clips and a sheet that shows them."""
+    from cyclorama.cli.clips import make_demo
+    from cyclorama.inference.video import load_maker
+
+    for path in make_demo(load_maker(weights, autoencoder), out):
+        typer.echo(path)
+
+
+@app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="autoencoder or maker.")],
+    recipe: Annotated[str, typer.Argument(help="autoencoder, maker or probe.")],
     data: Annotated[
         str, typer.Option(help="worlds, a NAME.lance store, or a folder of videos.")
     ] = "worlds",
@@ -220,6 +234,38 @@ def train(
         curves=curves,
     )
     typer.echo(path)
+
+
+@app.command()
+def evaluate(
+    what: Annotated[str, typer.Argument(help="autoencoder or maker.")],
+    out: Annotated[Path, typer.Option(help="Folder for record.json, clips.csv, picture.png.")],
+    num: Annotated[int, typer.Option(help="How many clips.")] = 200,
+    seed: Annotated[int, typer.Option(help="Another seed takes other clips.")] = 0,
+    split: Annotated[str, typer.Option(help="val_id or a test split.")] = "val_id",
+    weights: Annotated[
+        str | None, typer.Option(help="A name, file or run's folder.  [default: the bundled]")
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="maker: a file of prompts, one a line.")
+    ] = None,
+    autoencoder: Annotated[
+        str | None, typer.Option(help="maker: the one it was trained with.")
+    ] = None,
+) -> None:
+    """Measure weights on clips whose truth the engine knows."""
+    from cyclorama.evaluation.suite import evaluate_autoencoder, evaluate_maker
+
+    common = {"num": num, "seed": seed, "split": split, "weights": weights or what}
+    if what == "autoencoder":
+        if prompts is not None or autoencoder is not None:
+            raise ValueError("--prompts and --autoencoder belong to: cyclorama evaluate maker")
+        typer.echo(evaluate_autoencoder(out, **common))
+    elif what == "maker":
+        more = {"prompts": prompts, "autoencoder": autoencoder or "autoencoder"}
+        typer.echo(evaluate_maker(out, **common, **more))
+    else:
+        raise ValueError(f"cannot evaluate {what!r}: give autoencoder or maker")
 
 
 if __name__ == "__main__":

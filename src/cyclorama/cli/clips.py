@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 PREVIEW_EVERY = 2  # steps between pictures; a picture costs about as much as a step
-DEMO_PROMPTS: tuple[str, ...] = ()
+DEMO_PROMPTS = (
+    "a red ball rolls to the left on a white floor",
+    "a blue cube falls to the floor and bounces",
+    "a yellow cylinder slides to the right on a charcoal floor",
+    "a green ball rolls to the right and hits a purple cube",
+    "an orange cone and a cyan ball on a checkered floor as the camera orbits to the left",
+    "a pink ball is thrown to the right on a beige floor",
+)
+DEMO_SEED = 1
 
 
 def default_path(prompt: str) -> Path:
@@ -38,8 +46,15 @@ def check_output(output: Path, num_frames: int) -> None:
 def make_clips(request: Any, maker: Any, *, output: Path, preview: bool = False) -> list[Path]:
     """Generate the clips of a `VideoRequest` into files and return their paths."""
     from cyclorama.cli import show
-    from cyclorama.inference.video import decode_clips, generate, request_facts, unknown_words
+    from cyclorama.inference.video import (
+        check_request,
+        decode_clips,
+        generate,
+        request_facts,
+        unknown_words,
+    )
 
+    check_request(request, maker)
     check_output(output, request.num_frames)
     if unknown := unknown_words(request.prompt, maker):
         show.say(f"words that no training caption held: {', '.join(unknown)}")
@@ -57,6 +72,27 @@ def make_clips(request: Any, maker: Any, *, output: Path, preview: bool = False)
         facts = request_facts(replace(request, seed=seed, num_variants=1), maker)
         _write(path, frames, rate_fps=request.rate_fps, facts=facts)
     return paths
+
+
+def make_demo(maker: Any, directory: Path) -> list[Path]:
+    """Make a small set of clips and a sheet that shows them all; return the paths."""
+    from cyclorama.cli import show
+    from cyclorama.inference.video import VideoRequest, decode_clips, request_facts, sample_latents
+    from cyclorama.media.image import write_contact_sheet
+
+    requests = [VideoRequest(prompt=prompt, seed=DEMO_SEED) for prompt in DEMO_PROMPTS]
+    with show.progress_bar("steps") as report:
+        latents = sample_latents(
+            requests, maker, on_step=lambda done, total, _: report(done, total)
+        )
+    clips = [decode_clips(one, maker)[0] for one in latents]
+    paths = [directory / default_path(prompt) for prompt in DEMO_PROMPTS]
+    for path, request, frames in zip(paths, requests, clips, strict=True):
+        facts = request_facts(request, maker)
+        _write(path, frames, rate_fps=request.rate_fps, facts=facts)
+    sheet = directory / "sheet.png"
+    write_contact_sheet(sheet, clips, captions=DEMO_PROMPTS, scale=2)
+    return [*paths, sheet]
 
 
 def _write(path: Path, frames: Any, *, rate_fps: float, facts: dict[str, object]) -> None:

@@ -6,6 +6,7 @@ sheets of what the averaged weights can do, and, when asked, curves for TensorBo
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,19 @@ def run_recipe(
     """Run or resume a recipe and return the path of its weights."""
     from cyclorama.cli import show
     from cyclorama.config import override
-    from cyclorama.recipes import autoencoder, maker
+    from cyclorama.recipes import autoencoder, maker, probe
     from cyclorama.recipes.data import open_data
     from cyclorama.record import start_record
 
-    recipes: dict[str, tuple[Any, Callable[..., Path], Callable[..., Any]]] = {
-        "autoencoder": (autoencoder.AutoencoderRun, autoencoder.run, rebuilt_sheets),
-        "maker": (maker.MakerRun, maker.run, made_sheets),
+    # Name -> config, run, and what makes its sheets. The probe's steps are never compiled.
+    recipes: dict[str, tuple[Any, Callable[..., Path], Callable[..., Any] | None]] = {
+        "autoencoder": (
+            autoencoder.AutoencoderRun,
+            partial(autoencoder.run, compiled=compiled),
+            rebuilt_sheets,
+        ),
+        "maker": (maker.MakerRun, partial(maker.run, compiled=compiled), made_sheets),
+        "probe": (probe.ProbeRun, probe.run, None),
     }
     if recipe not in recipes:
         raise ValueError(f"no recipe {recipe!r}: there are {', '.join(recipes)}")
@@ -52,8 +59,8 @@ def run_recipe(
     clips = directory.parent / f"worlds-{config.data.digest()}"
     source = open_data(data, config.data, directory=clips, report=show.say)
     report = drawing_curves(directory, show.say) if curves else show.say
-    hook = sheets(config, source, directory)
-    return run(config, source, directory=directory, report=report, hook=hook, compiled=compiled)
+    hook = sheets(config, source, directory) if sheets else None
+    return run(config, source, directory=directory, report=report, hook=hook)
 
 
 def rebuilt_sheets(config: Any, source: Any, directory: Path) -> Callable[[Any, int], None]:
@@ -80,7 +87,7 @@ def made_sheets(config: Any, source: Any, directory: Path) -> Callable[[Any, int
     from cyclorama.weights.catalogue import find_weights
     from cyclorama.weights.files import load_weights
 
-    autoencoder = load_weights(find_weights(config.autoencoder), kind="autoencoder").model
+    autoencoder: Any = load_weights(find_weights(config.autoencoder), kind="autoencoder").model
     samples = [source[index] for index in range(min(SHEET_CLIPS, len(source)))]
     requests = [
         VideoRequest(
