@@ -1,9 +1,11 @@
-"""Keeps the pages true: writes docs/help.md from the command line and checks every link.
+"""Keeps the pages true: what can be written from the code is, and every link is checked.
 
-``python docs/pages.py`` does both and exits with 1 when a link points nowhere. Links within the
-repository are checked, with their anchors; addresses elsewhere are not visited.
+``python docs/pages.py`` writes docs/help.md from the command line and the README's tree from the
+modules' first sentences, and exits with 1 when a link points nowhere. Links within the repository
+are checked, with their anchors; addresses elsewhere are not visited.
 """
 
+import ast
 import contextlib
 import io
 import re
@@ -12,6 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 HELP_PAGE = ROOT / "docs" / "help.md"
+README = ROOT / "README.md"
+PACKAGE = ROOT / "src" / "cyclorama"
+TREE = re.compile(r"(<!-- tree, written by make docs -->\n).*?(<!-- end of tree -->)", re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
@@ -41,6 +46,28 @@ def help_page() -> str:
     return "\n".join(parts)
 
 
+def first_sentence(path: Path) -> str:
+    """Return the first sentence of a module's docstring, on one line, without its full stop."""
+    text = ast.get_docstring(ast.parse(path.read_text())) or ""
+    line = " ".join(text.split("\n\n")[0].split()).replace("``", "").replace("`", "")
+    return re.split(r"\.(?: |$)", line)[0]
+
+
+def tree() -> str:
+    """Return the package as a text tree: every file with its first sentence."""
+    lines = [f"{path.stem:<20}{first_sentence(path)}" for path in sorted(PACKAGE.glob("[!_]*.py"))]
+    for folder in sorted(path.parent for path in PACKAGE.glob("*/__init__.py")):
+        lines.append(f"{folder.name + '/':<20}{first_sentence(folder / '__init__.py')}")
+        files = sorted(path for path in folder.glob("*.py") if path.stem != "__init__")
+        lines += [f"    {path.stem:<16}{first_sentence(path)}" for path in files]
+    return "\n".join(lines)
+
+
+def readme_page() -> str:
+    """Return the README with its tree brought up to date."""
+    return TREE.sub(lambda found: f"{found[1]}```\n{tree()}\n```\n{found[2]}", README.read_text())
+
+
 def anchors(page: str) -> set[str]:
     """Return the anchors that the headings of a Markdown page get."""
     titles = re.findall(r"^#+ +(.+)$", FENCE.sub("", page), re.MULTILINE)
@@ -68,6 +95,7 @@ def broken_links(root: Path) -> list[str]:
 
 if __name__ == "__main__":
     HELP_PAGE.write_text(help_page())
+    README.write_text(readme_page())
     broken = broken_links(ROOT)
-    print("\n".join(broken) or "docs/help.md is written; every link points to something")
+    print("\n".join(broken) or "help page and tree are written; every link points to something")
     sys.exit(bool(broken))

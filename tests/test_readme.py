@@ -148,3 +148,18 @@ def test_the_help_page_is_current():
     pages = pages_module()
     assert pages.HELP_PAGE.read_text() == pages.help_page(), "run: make docs"
     assert "## info" in pages.help_page()
+
+
+def test_the_tree_is_current():
+    pages = pages_module()
+    assert pages.README.read_text() == pages.readme_page(), "run: make docs"
+    assert "    samplers " in pages.readme_page()
+
+
+def test_the_map_names_files_that_exist():
+    rows = (ROOT / "docs" / "map.md").read_text().partition("## Where is")[2]
+    names = re.findall(r"`([a-z]\w*(?:/\w+)?)`", rows)
+    package = ROOT / "src" / "cyclorama"
+    assert len(names) > 20
+    for name in names:
+        assert (package / name).is_dir() or (package / f"{name}.py").is_file(), name
