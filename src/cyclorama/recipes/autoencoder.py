@@ -28,7 +28,7 @@ from cyclorama.recipes.data import DataConfig
 from cyclorama.training.autoencoding import AutoencodingConfig, autoencoding_loss, to_model_range
 from cyclorama.training.loop import Hook, LoopConfig, train
 from cyclorama.training.optimizer import OptimizerConfig
-from cyclorama.weights.files import facts_as_text, save_weights
+from cyclorama.weights.files import facts_as_text, save_weights, start_from_weights
 
 NUM_CLIPS_FOR_COMPONENTS = 256
 
@@ -37,6 +37,7 @@ class AutoencoderRun(Config):
     """Everything that decides the result."""
 
     model: AutoencoderConfig = AUTOENCODERS["nano"]
+    start: str = ""  # a bundled name or a path to go on from; empty: principal components
     loss: AutoencodingConfig = AutoencodingConfig()
     data: DataConfig = DataConfig()
     budget_pixels: int = 24 * 17 * 64 * 64
@@ -56,14 +57,17 @@ def run(
     """
     torch.manual_seed(config.loop.seed)
     model = Autoencoder(config.model)
-    start_from_clips(model, source)
+    if config.start:
+        start_from_weights(model, config.start, kind="autoencoder")
+    else:
+        start_from_clips(model, source)
     batches = ShapeBatches(
         source, config.budget_pixels, config.loop.seed, max_frames=config.max_frames
     )
     trained = train(
         model, partial(autoencoding_loss, config=config.loss), batches=batches,
         config=config.loop, directory=directory, hook=hook,
-        compile_model=compile_both_sides if compiled else None, report=report,
+        compile_model=compile_blocks if compiled else None, report=report,
     )
     measure_latents(trained, source)
     path = directory / "autoencoder.safetensors"
@@ -73,10 +77,14 @@ def run(
     return path
 
 
-def compile_both_sides(model: nn.Module) -> None:
-    """Compile encoder and decoder; each size of clip is one graph."""
-    model.encode_part = torch.compile(model.encode_part, dynamic=False)
-    model.decode_part = torch.compile(model.decode_part, dynamic=False)
+def compile_blocks(model: nn.Module) -> None:
+    """Compile every block for any size of clip, once.
+
+    A graph of the whole model for each size is a little faster a step, but costs a minute or two
+    of compiling for every size (docs/lab-log.md, "four graphs where one would do").
+    """
+    for block in [*model.encoder, *model.decoder]:
+        block.compile(dynamic=True)
 
 
 @torch.no_grad()

@@ -23,13 +23,19 @@ from cyclorama.training.denoising import DenoisingConfig, RowBatches, denoising_
 from cyclorama.training.loop import Hook, LoopConfig, train
 from cyclorama.training.optimizer import OptimizerConfig
 from cyclorama.weights.catalogue import find_weights
-from cyclorama.weights.files import facts_as_text, load_weights, save_weights
+from cyclorama.weights.files import (
+    facts_as_text,
+    load_weights,
+    save_weights,
+    start_from_weights,
+)
 
 
 class MakerRun(Config):
     """Everything that decides the result."""
 
     model: DiTConfig = DITS["nano"]
+    start: str = ""  # a bundled name or a path to go on from; empty: from nothing
     loss: DenoisingConfig = DenoisingConfig()
     data: DataConfig = DataConfig()
     autoencoder: str = "autoencoder"  # a bundled name or a path
@@ -62,8 +68,11 @@ def run(
         cache, autoencoder.model.compression, model_config.patch, model_config.text_multiple,
         prompt_ids, config.loss, config.loop.seed,
     )
+    model = DiT(model_config)
+    if config.start:
+        start_from_weights(model, config.start, kind="maker")
     trained = train(
-        DiT(model_config), denoising_loss, batches=batches, config=config.loop, directory=directory,
+        model, denoising_loss, batches=batches, config=config.loop, directory=directory,
         hook=hook, compile_model=compile_blocks if compiled else None, report=report,
     )
     path = directory / "maker.safetensors"

@@ -20,6 +20,7 @@ from cyclorama.config import Config
 from cyclorama.models.autoencoder import Autoencoder, AutoencoderConfig
 from cyclorama.models.dit import DiT, DiTConfig
 from cyclorama.models.probe import Probe, ProbeConfig
+from cyclorama.weights.catalogue import find_weights
 
 # Which class and which configuration a file's "kind" stands for.
 KINDS: dict[str, tuple[Callable[..., nn.Module], type[Config]]] = {
@@ -92,6 +93,20 @@ def load_weights(path: Path, *, kind: str | None = None) -> Weights:
             f"of cyclorama that made it ({error})"
         ) from None
     return Weights(model.eval(), found, metadata, checksum_of(path))
+
+
+def start_from_weights(model: nn.Module, name_or_path: str, *, kind: str) -> None:
+    """Copy bundled or other weights of the same sizes into ``model``, in place.
+
+    Raises ValueError when the sizes differ: a run that meant to go on must not begin anew.
+    """
+    weights = load_weights(find_weights(name_or_path), kind=kind)
+    if weights.model.config != model.config:
+        raise ValueError(
+            f"{name_or_path} has other sizes than this run: {weights.model.config.to_json()} "
+            f"instead of {model.config.to_json()}; set model.* to those of the weights"
+        )
+    model.load_state_dict(weights.model.state_dict())
 
 
 def facts_as_text(facts: dict[str, object]) -> dict[str, str]:
