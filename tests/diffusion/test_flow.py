@@ -54,6 +54,8 @@ def test_below_the_floor_the_velocity_stays_bounded(path):
     noisy = interpolate(clean, noise, time=time)
     flow = velocity_from_clean(noisy, clean + 1, time=time)
     torch.testing.assert_close(flow, (noisy - clean - 1) / TIME_FLOOR)
+    exact = velocity_from_clean(noisy, clean + 1, time=time, floor=0.0)
+    torch.testing.assert_close(exact, flow * 10)
 
 
 def test_the_loss_is_the_squared_error_of_the_velocity(path):

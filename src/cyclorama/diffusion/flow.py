@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# Below this time a clean prediction is not divided further when it is turned into a velocity:
+# Below this time a clean prediction is not divided further when the loss turns it into a velocity:
 # the division would blow up its error (Li and He 2025, "Back to basics", section 4.3, use 0.05).
 TIME_FLOOR = 0.05
 
@@ -29,10 +29,15 @@ def velocity(clean: Tensor, noise: Tensor) -> Tensor:
 
 
 def velocity_from_clean(
-    noisy: Float[Tensor, "L P"], clean: Float[Tensor, "L P"], *, time: Float[Tensor, "L"]
+    noisy: Float[Tensor, "L P"], clean: Float[Tensor, "L P"], *, time: Float[Tensor, "L"],
+    floor: float = TIME_FLOOR,
 ) -> Float[Tensor, "L P"]:
-    """Return the velocity that a predicted clean token implies: (x_t - x) / t."""
-    return (noisy - clean) / time.clamp(min=TIME_FLOOR)[:, None]
+    """Return the velocity that a predicted clean token implies: (x_t - x) / max(t, floor).
+
+    A sampler wants no floor (``floor=0``, t > 0): following a velocity that is too small leaves
+    noise in the result, the more the finer the last steps are.
+    """
+    return (noisy - clean) / time.clamp(min=floor)[:, None]
 
 
 def clean_from_velocity(

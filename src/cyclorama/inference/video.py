@@ -210,7 +210,7 @@ def _velocity_field(
         tokens = torch.cat((x, x)) if guided else x
         times = torch.full((len(tokens),), time)
         clean = maker.dit(tokens, times, row=twice if guided else alone)
-        flow = velocity_from_clean(tokens, clean.float(), time=times)
+        flow = velocity_from_clean(tokens, clean.float(), time=times, floor=0.0)
         if not guided:
             return flow
         pairs = zip(*(half.split(sizes) for half in flow.chunk(2)), strict=True)

@@ -1,0 +1,123 @@
+"""Weight files: what is saved is opened again, and what is no weight file says what it is."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from cyclorama.models.autoencoder import AUTOENCODERS, Autoencoder
+from cyclorama.models.dit import DITS, DiT
+from cyclorama.weights.files import checksum_of, facts_as_text, load_weights, save_weights
+
+MODELS = {"autoencoder": (Autoencoder, AUTOENCODERS["tiny"]), "maker": (DiT, DITS["tiny"])}
+
+
+@pytest.fixture(params=MODELS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def model(kind, shaken):
+    model_class, config = MODELS[kind]
+    model = shaken(model_class(config))
+    for name, buffer in model.named_buffers():
+        buffer.copy_(torch.rand(buffer.shape) + (name == "latent_scale"))
+    return model
+
+
+def test_saved_is_opened_again(tmp_path, kind, model):
+    path = tmp_path / "deep" / "a.safetensors"
+    checksum = save_weights(path, model, kind=kind, facts={"hours": "3"})
+    opened = load_weights(path, kind=kind)
+    assert opened.kind == kind
+    assert opened.facts == {"hours": "3"}
+    assert opened.checksum == checksum == checksum_of(path)
+    assert checksum == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert opened.model.config == model.config
+    assert not opened.model.training
+    for name, value in model.state_dict().items():
+        found = opened.model.state_dict()[name]
+        assert found.dtype == torch.float32
+        kept = value if value.ndim < 2 or name.startswith("latent_") else value.bfloat16().float()
+        assert torch.equal(found, kept), name
+
+
+def test_saved_twice_is_the_same_file(tmp_path, kind, model):
+    one = save_weights(tmp_path / "a.safetensors", model, kind=kind, facts={"n": "1"})
+    opened = load_weights(tmp_path / "a.safetensors")
+    two = save_weights(tmp_path / "b.safetensors", opened.model, kind=kind, facts=opened.facts)
+    tensors = [load_file(tmp_path / f"{name}.safetensors") for name in "ab"]
+    assert all(torch.equal(value, tensors[1][name]) for name, value in tensors[0].items())
+    assert (one, list(tmp_path.glob("*.partial"))) == (one, [])
+    assert len(two) == 64
+
+
+def test_matrices_take_two_bytes_a_number(tmp_path, kind, model):
+    path = tmp_path / "a.safetensors"
+    save_weights(path, model, kind=kind, facts={})
+    num_parameters = sum(p.numel() for p in model.parameters())
+    assert path.stat().st_size < 2.3 * num_parameters + 10_000
+    with safe_open(path, framework="pt") as file:
+        assert json.loads(file.metadata()["config"]) == model.config.model_dump(mode="json")
+
+
+def test_another_kind_is_refused(tmp_path, kind, model):
+    path = tmp_path / "a.safetensors"
+    save_weights(path, model, kind=kind, facts={})
+    other = next(k for k in MODELS if k != kind)
+    with pytest.raises(ValueError, match=f"holds {kind}, needed: {other}"):
+        load_weights(path, kind=other)
+    with pytest.raises(ValueError, match="unknown kind of model 'lion'"):
+        save_weights(path, model, kind="lion", facts={})
+
+
+def test_what_is_no_weight_file_says_so(tmp_path):
+    path = tmp_path / "a.safetensors"
+    with pytest.raises(ValueError, match="there is no weight file"):
+        load_weights(path)
+    path.write_bytes(b"no weights at all")
+    with pytest.raises(ValueError, match="is no safetensors file"):
+        load_weights(path)
+    save_file({"x": torch.zeros(2)}, path)
+    with pytest.raises(ValueError, match="weights of another project, needed: maker"):
+        load_weights(path, kind="maker")
+
+
+def test_a_torn_file_says_so(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_weights(path, DiT(DITS["tiny"]), kind="maker", facts={})
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="is no safetensors file"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensors, facts: tensors.pop("video_in.weight"),
+        lambda tensors, facts: tensors.update(extra=torch.zeros(1)),
+        lambda tensors, facts: tensors.update({"video_in.weight": torch.zeros(2, 2)}),
+        lambda tensors, facts: facts.pop("config"),
+        lambda tensors, facts: facts.update(config='{"sides": 3}'),
+    ],
+    ids=["one missing", "one too many", "another size", "no config", "another config"],
+)
+def test_weights_of_another_version_say_so(tmp_path, change):
+    path = tmp_path / "a.safetensors"
+    save_weights(path, DiT(DITS["tiny"]), kind="maker", facts={})
+    with safe_open(path, framework="pt") as file:
+        facts = dict(file.metadata())
+    tensors = load_file(path)
+    change(tensors, facts)
+    save_file(tensors, path, metadata=facts)
+    with pytest.raises(ValueError, match="does not fit this version of 'maker'"):
+        load_weights(path)
+
+
+def test_facts_are_text():
+    facts = facts_as_text({"name": "x", "run": {"b": [1, 2], "a": None}, "hours": 2.5})
+    assert facts == {"name": "x", "run": '{"a": null, "b": [1, 2]}', "hours": "2.5"}
