@@ -17,7 +17,7 @@ def test_missing_mujoco_names_the_extra(monkeypatch):
 def test_another_mujoco_is_refused(monkeypatch):
     mujoco = engine.load_mujoco()
     monkeypatch.setattr(mujoco, "__version__", "3.0.0")
-    with pytest.raises(ValueError, match="pip install mujoco==4.0.0"):
+    with pytest.raises(ValueError, match=r"pip install mujoco==4\.0\.0"):
         engine.load_mujoco()
 
 

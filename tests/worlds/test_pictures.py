@@ -27,7 +27,7 @@ def digest(episodes):
 
 
 def test_the_same_bytes_in_another_process(some_recipes):
-    chosen = some_recipes(2) + some_recipes(2, domain="full")
+    chosen = some_recipes(1) + some_recipes(1, domain="full")
     here = digest(render_many(chosen, num_workers=0, num_frames=5))
     assert here == digest(render_many(chosen, num_workers=1, num_frames=5))
     assert here == digest(make_episode(recipe, num_frames=5) for recipe in chosen)
@@ -118,7 +118,7 @@ def test_whole_silhouettes_leave_the_drawing_as_it_was(scene):
 
 
 def test_named_objects_are_seen(some_recipes):
-    for recipe in some_recipes(6, start=60):
+    for recipe in some_recipes(4, start=60):
         episode = make_episode(recipe)
         for i in range(len(recipe.bodies)):
             enough = (episode.object_ids == i + 1).sum((1, 2)) >= 40

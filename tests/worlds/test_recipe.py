@@ -73,9 +73,9 @@ def test_hash_is_of_the_scene_not_of_the_seed():
 def test_splits_exclude_one_another(domain, split):
     if split == "test_template" and domain is STAGE:
         pytest.skip("the stage has no held-out families")
-    made = drafts(domain, 400 if split == "test_count" else 60, twist=split)
+    made = drafts(domain, 150 if (split, domain) == ("test_count", STAGE) else 40, twist=split)
     # Nearly all have just the peculiarity that was asked for; the others belong nowhere.
-    assert sum(traits(recipe) == (split,) for recipe in made) >= 5
+    assert sum(traits(recipe) == (split,) for recipe in made) >= 2
     for recipe in made:
         assert split_of(recipe) in (split, "mixed", "train", "val_id")
         assert (split_of(recipe) == split) == (traits(recipe) == (split,))
@@ -83,9 +83,9 @@ def test_splits_exclude_one_another(domain, split):
 
 @pytest.mark.parametrize("domain", [STAGE, FULL], ids=lambda domain: domain.name)
 def test_training_has_nothing_held_out(domain):
-    made = drafts(domain, 600)
+    made = drafts(domain, 400)
     assert {split_of(recipe) for recipe in made} == {"train", "val_id"}
-    assert 0.02 < sum(split_of(recipe) == "val_id" for recipe in made) / len(made) < 0.09
+    assert 0.02 < sum(split_of(recipe) == "val_id" for recipe in made) / len(made) < 0.1
     for recipe in made:
         assert not traits(recipe)
         assert not any(pair_held_out(body.colour, body.shape) for body in recipe.bodies)
@@ -94,7 +94,7 @@ def test_training_has_nothing_held_out(domain):
 
 
 def test_every_other_pair_is_trained_on():
-    seen = {(b.colour, b.shape) for recipe in drafts(STAGE, 600) for b in recipe.bodies}
+    seen = {(b.colour, b.shape) for recipe in drafts(STAGE, 400) for b in recipe.bodies}
     wanted = {(c, s) for c in STAGE.colours for s in STAGE.shapes if not pair_held_out(c, s)}
     assert seen == wanted
     assert len(wanted) == 28
@@ -107,7 +107,7 @@ def test_held_out_pairs_are_a_latin_square():
 
 
 def test_families_of_full_are_all_drawn():
-    names = {recipe.family for recipe in drafts(FULL, 400)}
+    names = {recipe.family for recipe in drafts(FULL, 200)}
     assert names == {name for name, weight in FULL.families if weight > 0}
     assert len(names) == 13
     held = {recipe.family for recipe in drafts(FULL, 40, "test_template")}

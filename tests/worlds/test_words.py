@@ -11,7 +11,7 @@ from cyclorama.worlds.check import disc_areas, why_rejected
 from cyclorama.worlds.episode import make_episode, witness
 from cyclorama.worlds.looks import COLOURS, FLOORS, contrast
 from cyclorama.worlds.questions import ask, without
-from cyclorama.worlds.recipe import FULL, STAGE, draft, recipe_hash
+from cyclorama.worlds.recipe import FULL, LEAST_CONTRAST, STAGE, draft, recipe_hash
 from cyclorama.worlds.simulate import simulate
 
 
@@ -88,8 +88,8 @@ def test_colours_stand_out_from_floors():
             recipe = draft(seed, domain)
             if recipe is not None:
                 for body in recipe.bodies:
-                    assert contrast(body.colour, recipe.floor) > 0.33
-    assert contrast("black", "charcoal") < 0.33 < contrast("white", "charcoal")
+                    assert contrast(body.colour, recipe.floor) > LEAST_CONTRAST
+    assert contrast("black", "charcoal") < LEAST_CONTRAST < contrast("white", "charcoal")
     assert len(COLOURS) == 12
 
 

@@ -88,6 +88,7 @@ FAMILIES: dict[str, Callable[..., Layout]] = {
     "contain": contain,
     "link": link,
 }
+LEAST_CONTRAST = 0.38  # RGB distance of a colour from both tones of the floor
 SPEED_FAMILIES = ("roll", "throw", "slide", "collide", "occlude", "push", "domino", "crowd")
 
 
@@ -209,7 +210,7 @@ def _picker(rng: random.Random, domain: Domain, family: str, *, floor: str, twis
             for colour in domain.colours
             if pair_held_out(colour, shape) == held
             and (colour, shape) not in used
-            and contrast(colour, floor) > 0.33
+            and contrast(colour, floor) > LEAST_CONTRAST
         ]
         if not pairs:
             raise NoRoomError
