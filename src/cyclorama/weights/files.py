@@ -51,11 +51,25 @@ def save_weights(path: Path, model: nn.Module, *, kind: str, facts: dict[str, st
     }
     metadata = {**facts, "kind": kind, "config": model.config.to_json()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    payload = save(tensors, metadata=metadata)
+    payload = _canonical(save(tensors, metadata=metadata))
     aside = path.with_suffix(".partial")
     aside.write_bytes(payload)
     aside.replace(path)
     return hashlib.sha256(payload).hexdigest()
+
+
+def _canonical(payload: bytes) -> bytes:
+    """Return the same file with its facts in order.
+
+    The library writes them in the order of a hash table, another in each process; the same
+    weights must have the same checksum, since a generator is tied to its autoencoder by it.
+    """
+    size = int.from_bytes(payload[:8], "little")
+    header = json.loads(payload[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + payload[8 + size :]
 
 
 def checksum_of(path: Path) -> str:
