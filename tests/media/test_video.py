@@ -72,6 +72,17 @@ def test_lower_crf_is_closer(tmp_path, lab):
     assert db[0] > db[1] + 3
 
 
+def test_scale_keeps_the_colours_of_single_pixels(tmp_path, lab):
+    frames = np.random.default_rng(0).integers(0, 256, (3, 8, 9, 3)).astype(np.uint8)
+    frames = frames.repeat(2, axis=1)  # stripes: colours change from column to column
+    write_video(tmp_path / "two.mp4", frames, rate_fps=8, crf=4, scale=2)
+    write_video(tmp_path / "one.webp", frames, rate_fps=8)
+    info = probe_video(tmp_path / "two.mp4")
+    assert (info.width, info.height) == (18, 32)  # odd sides become even
+    back = read_video(tmp_path / "two.mp4", size=(9, 16)).frames
+    assert lab.psnr_db(back, frames) > 36
+
+
 def test_an_iterable_is_written_as_it_arrives(tmp_path, lab):
     frames = lab.moving_frames(5, 32, 32)
     write_video(tmp_path / "a.mp4", (frame for frame in frames), rate_fps=8)
@@ -112,6 +123,7 @@ def test_odd_sides_name_the_nearest_even(tmp_path, shape, named):
         ("a.mp4", np.zeros((2, 4, 4, 3), np.uint8), {"rate_fps": 0}, "rate_fps"),
         ("a.gif", np.zeros((2, 4, 4, 3), np.uint8), {"rate_fps": 60}, "at most 50"),
         ("a.mp4", np.zeros((2, 4, 4, 3), np.uint8), {"crf": 52}, "crf"),
+        ("a.mp4", np.zeros((2, 4, 4, 3), np.uint8), {"scale": 0}, "scale"),
         ("a.gif", np.zeros((2, 4, 4, 3), np.uint8), {"crf": 20}, "no effect"),
         ("a.mp4", np.zeros((2, 4, 4, 3), np.uint8), {"metadata": {"a": {1, 2}}}, "JSON"),
         ("a.mp4", np.zeros((2, 4, 4, 3), np.uint8), {"metadata": {"a": float("nan")}}, "JSON"),

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from cyclorama.media.errors import (
@@ -35,6 +35,11 @@ from cyclorama.media.probe import (
     start_instant,
     tick_s,
 )
+
+# Without the flag swscale computes colours for every second column of what it returns, also where
+# the file holds them all: footage shrunk to 128x72 is then 37 dB from Pillow's box filter.
+SHRINK = Interpolation.AREA | Interpolation.FULL_CHR_H_INT
+GROW = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,7 @@ class Renderer:
             format="rgb24",
             # Unmarked colours are BT.709 from 720 lines on, as every player takes them.
             src_colorspace=Colorspace.ITU709 if is_unmarked_hd else None,
-            interpolation="AREA" if plan.is_shrinking else "BICUBIC",
+            interpolation=SHRINK if plan.is_shrinking else GROW,
             threads=1,
         )
         return plan.place(scaled.to_ndarray())

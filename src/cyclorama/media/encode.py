@@ -36,14 +36,17 @@ def write_video(
     rate_fps: float,
     metadata: Mapping[str, object] | None = None,
     crf: int | None = None,
+    scale: int = 1,
 ) -> None:
     """Write frames as .mp4 (H.264), .webp (animated) or .gif, atomically.
 
     ``frames`` is a uint8 array (T, H, W, 3) or any iterable of (H, W, 3); an iterable is written
     as it arrives (GIF keeps it in memory, for the palette that all frames share). ``metadata`` is
     a JSON-like dict that `probe_video` gives back. ``crf`` is H.264's quality, 0 (best) to 51,
-    default 18; the other formats have none, and giving it there is an error. WebP and GIF merge
-    equal neighbouring frames and round instants to 1 and 10 ms, without drift.
+    default 18; the other formats have none, and giving it there is an error. ``scale`` repeats
+    every pixel so many times each way: at 2 an mp4 keeps every pixel's colour, which matters for
+    small pictures (engine frames of 64x64: 31 dB alone, 42 dB at 2, read back at 64). WebP and
+    GIF merge equal neighbouring frames and round instants to 1 and 10 ms, without drift.
 
     Raises ValueError for frames or settings that cannot be written (odd sides for mp4: the
     message names the nearest even ones) and `MediaWriteError` when the file cannot be written.
@@ -62,8 +65,11 @@ def write_video(
         raise ValueError(f"crf is a setting of .mp4 and has no effect on {suffix}: leave it out")
     if crf is not None and not 0 <= crf <= 51:
         raise ValueError(f"crf must lie in 0 to 51, got {crf}")
+    if scale < 1:
+        raise ValueError(f"scale must be 1 or more, got {scale}")
     text = metadata_to_text(metadata) if metadata is not None else None
-    checked = _checked(frames)
+    checked = (frame.repeat(scale, axis=0).repeat(scale, axis=1) if scale > 1 else frame
+               for frame in _checked(frames))
     with write_aside(path) as temporary:
         try:
             if suffix == ".mp4":
@@ -114,7 +120,9 @@ def _write_mp4(
             container.metadata["comment"] = text
         stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"crf": str(crf), "preset": "medium"}
+        # Colours are means of 2x2 pixels and so stand at their centre (1); H.264's silence would
+        # mean the left edge, and scaling readers would shift them by a quarter of a pixel.
+        stream.options = {"crf": str(crf), "preset": "medium", "x264-params": "chromaloc=1"}
         context = stream.codec_context
         context.time_base = 1 / rate
         # One matrix for conversion and tags, whatever the size: players that must guess guess
