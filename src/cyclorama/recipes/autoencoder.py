@@ -43,7 +43,7 @@ class AutoencoderRun(Config):
     budget_pixels: int = 24 * 17 * 64 * 64
     max_frames: int = 17  # attention reaches one latent frame back: length needs no training
     loop: LoopConfig = LoopConfig(
-        num_steps=2400, optimizer=OptimizerConfig(lr=3e-3), average_decay=0.995
+        num_steps=1050, optimizer=OptimizerConfig(lr=3e-3, decay_share=0.19), average_decay=0.97
     )
 
 

@@ -15,7 +15,7 @@ class DataConfig(Config):
 
     domain: str = "stage"
     split: str = "train"
-    num_clips: int = 16_000
+    num_clips: int = 7200
     num_workers: int = 2
     # Frames x rows x columns, and the share of clips that have this size.
     sizes: dict[str, float] = Field(default_factory=lambda: {

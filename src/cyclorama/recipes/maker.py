@@ -41,7 +41,7 @@ class MakerRun(Config):
     autoencoder: str = "autoencoder"  # a bundled name or a path
     mirror: bool = False  # each clip also mirrored; for engine clips, where nothing is written
     loop: LoopConfig = LoopConfig(
-        num_steps=5000, optimizer=OptimizerConfig(lr=2e-3, warmup_steps=100), average_decay=0.998
+        num_steps=2150, optimizer=OptimizerConfig(lr=2e-3, warmup_steps=100), average_decay=0.993
     )
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 
 # Name -> SHA-256 of the file; written by hand when a weight is replaced.
-BUNDLED: dict[str, str] = {}
+BUNDLED: dict[str, str] = {
+    "autoencoder": "b1ecd9c03e028afc64d6a38cb27902aa7b11694851058954271dbd4ed73e54f3",
+    "maker": "eae57df9415ddd5791ebfe5de843b9496a4383293ce9834704b8c362be792056",
+}
 
 
 def find_weights(name_or_path: str) -> Path:
