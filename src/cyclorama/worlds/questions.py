@@ -1,8 +1,8 @@
 """Questions whose answers follow from the facts, asked so that guessing does not pay.
 
 Picture an examiner who tosses a coin before opening the book: first the wanted answer (yes or no,
-left or right, the first or the second named), then a question of the kind that has it; if the
-scene offers none, the question is not asked. Choices are shuffled, and wrong ones are drawn from
+left or right, the first or the second named), then a question of the kind that has it; where the
+scene does not offer both, the question is not asked. Choices are shuffled, and wrong ones are drawn from
 the same shelf as right ones. After CLEVRER (Yi et al. 2020): descriptive, order, spatial and
 counterfactual questions; the last by removing an object and running the physics again. Leaves out
 free-form answers.
@@ -92,10 +92,15 @@ def _choice(
 def _yes_no(
     kind: str, rng: random.Random, *, yes: Sequence[str], no: Sequence[str]
 ) -> Question | None:
-    """Toss the answer, then ask one of the texts that have it."""
+    """Toss the answer, then ask one of the texts that have it.
+
+    Only a scene that offers both is asked about: where most things move, "does it move?" would
+    otherwise be yes more often than the coin is.
+    """
+    if not (yes and no):
+        return None
     answer = rng.choice(("yes", "no"))
-    texts = yes if answer == "yes" else no
-    return Question(kind, rng.choice(texts), answer, ("yes", "no")) if texts else None
+    return Question(kind, rng.choice(yes if answer == "yes" else no), answer, ("yes", "no"))
 
 
 def _count(facts: Facts, rng: random.Random) -> Question:
