@@ -163,3 +163,9 @@ def test_the_map_names_files_that_exist():
     assert len(names) > 20
     for name in names:
         assert (package / name).is_dir() or (package / f"{name}.py").is_file(), name
+
+
+def test_every_decision_is_listed():
+    folder = ROOT / "docs" / "decisions"
+    listed = set(re.findall(r"\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text()))
+    assert listed == {page.name for page in folder.glob("[0-9]*.md")}

@@ -173,7 +173,9 @@ def generate(
     maker = load_maker(weights, autoencoder)
     if frames is None:
         compression = maker.autoencoder.compression
-        frames = frames_for_duration(2.0 if seconds is None else seconds, fps, compression)
+        frames = frames_for_duration(
+            2.0 if seconds is None else seconds, rate_fps=fps, compression=compression
+        )
     request = VideoRequest(
         prompt=prompt,
         width=width,

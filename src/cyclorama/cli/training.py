@@ -59,11 +59,11 @@ def run_recipe(
     clips = directory.parent / f"worlds-{config.data.digest()}"
     source = open_data(data, config.data, directory=clips, report=show.say)
     report = drawing_curves(directory, show.say) if curves else show.say
-    hook = sheets(config, source, directory) if sheets else None
+    hook = sheets(config, source, directory=directory) if sheets else None
     return run(config, source, directory=directory, report=report, hook=hook)
 
 
-def rebuilt_sheets(config: Any, source: Any, directory: Path) -> Callable[[Any, int], None]:
+def rebuilt_sheets(config: Any, source: Any, *, directory: Path) -> Callable[[Any, int], None]:
     """Return a hook that shows the first clips above what the autoencoder makes of them."""
     from cyclorama.evaluation.autoencoder import through_autoencoder
     from cyclorama.media.image import write_contact_sheet
@@ -80,7 +80,7 @@ def rebuilt_sheets(config: Any, source: Any, directory: Path) -> Callable[[Any, 
     return write_sheet
 
 
-def made_sheets(config: Any, source: Any, directory: Path) -> Callable[[Any, int], None]:
+def made_sheets(config: Any, source: Any, *, directory: Path) -> Callable[[Any, int], None]:
     """Return a hook that makes clips from the captions of the first ones."""
     from cyclorama.inference.video import Maker, VideoRequest, generate
     from cyclorama.media.image import write_contact_sheet
