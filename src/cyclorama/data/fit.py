@@ -20,7 +20,7 @@ TIME_STEP = 4  # frames for each latent frame after the first, in every autoenco
 class ClipFit(Config):
     """Short side in pixels, frames a second, longest clip, and what sides are multiples of."""
 
-    short_side: int = Field(default=128, ge=16)
+    short_side: int = Field(default=64, ge=16)
     rate_fps: float = Field(default=8.0, gt=0)
     max_frames: int = Field(default=17, ge=1)
     multiple: int = Field(default=16, ge=1)

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from cyclorama.data.clip import decode_clip, encode_clip
-from cyclorama.data.filters import HASH_BYTES, Quality, perceptual_hash
+from cyclorama.data.duplicates import HASH_BYTES, THUMBNAIL_BYTES, likeness
+from cyclorama.data.filters import Quality
 from cyclorama.data.sample import Sample, checked_index
 from cyclorama.shapes import VideoShape
 
@@ -64,7 +65,7 @@ def clip_row(
     ``origin`` says which file it was cut from, so that all its clips can be found again.
     """
     shape = sample.shape
-    plain, mirrored = perceptual_hash(sample.frames)
+    look = likeness(sample.frames)
     ids = sample.weight_map
     measured = {} if quality is None else quality.to_dict()
     return {
@@ -80,8 +81,9 @@ def clip_row(
         "origin": origin,
         "truth": None if sample.truth is None else json.dumps(sample.truth),
         "object_ids": None if ids is None else zlib.compress(ids.tobytes(), 1),
-        "hash": list(plain),
-        "mirrored_hash": list(mirrored),
+        "hash": list(look.plain),
+        "mirrored_hash": list(look.mirrored),
+        "thumbnail": look.thumbnail.reshape(-1),
         **{name: measured.get(name) for name in _QUALITIES},
     }
 
@@ -274,7 +276,8 @@ def _schema(pa: Any) -> Any:
         "id": text, "num_frames": whole, "height": whole, "width": whole, "rate_fps": pa.float64(),
         "codec": text, "clip": pa.large_binary(), "captions": text, "source": text,
         "origin": text, "truth": text, "object_ids": pa.large_binary(), "hash": hash_type,
-        "mirrored_hash": hash_type, **dict.fromkeys(_QUALITIES, real),
+        "mirrored_hash": hash_type, "thumbnail": pa.list_(pa.uint8(), THUMBNAIL_BYTES),
+        **dict.fromkeys(_QUALITIES, real),
     }  # fmt: skip
     return pa.schema(columns.items(), metadata={_FORMAT_KEY: _FORMAT})
 
