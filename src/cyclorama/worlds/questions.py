@@ -2,10 +2,10 @@
 
 Picture an examiner who tosses a coin before opening the book: first the wanted answer (yes or no,
 left or right, the first or the second named), then a question of the kind that has it; where the
-scene does not offer both, the question is not asked. Choices are shuffled, and wrong ones are drawn from
-the same shelf as right ones. After CLEVRER (Yi et al. 2020): descriptive, order, spatial and
-counterfactual questions; the last by removing an object and running the physics again. Leaves out
-free-form answers.
+scene does not offer both, the question is not asked. Choices are shuffled, and wrong ones are
+drawn from the same shelf as right ones. After CLEVRER (Yi et al. 2020): descriptive, order,
+spatial and counterfactual questions; the last by removing an object and running the physics
+again. Leaves out free-form answers.
 """
 
 import random
