@@ -12,6 +12,7 @@ FOLDER = Path(__file__).parent
 BUNDLED: dict[str, str] = {
     "autoencoder": "b1ecd9c03e028afc64d6a38cb27902aa7b11694851058954271dbd4ed73e54f3",
     "maker": "eae57df9415ddd5791ebfe5de843b9496a4383293ce9834704b8c362be792056",
+    "probe": "7220692c4d9ca4fa86a8d541182c0841098fc15f74e26913806374997857d8ce",
 }
 
 
