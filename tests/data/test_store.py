@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cyclorama.data.duplicates import likeness
 from cyclorama.data.filters import measure
 from cyclorama.data.sample import Sample, Source
 from cyclorama.shapes import VideoShape
@@ -74,10 +75,16 @@ def test_h264_rows_keep_measurements_and_shapes(tmp_path: Path) -> None:
     store.append_rows(tmp_path / "x.lance", [row])
     back = store.open_store(tmp_path / "x.lance")[0]
     assert back.shape == VideoShape(9, 32, 32)
-    columns = store.read_columns(tmp_path / "x.lance", ["blur", "origin", "hash"])
+    columns = store.read_columns(tmp_path / "x.lance", ["blur", "origin"])
     assert columns["blur"] == [pytest.approx(measure(sample.frames).blur)]
-    assert columns["origin"] == ["film'1.mp4"] and len(columns["hash"][0]) == 24
-    store.delete_origin(tmp_path / "x.lance", "film'1.mp4")
+    assert columns["origin"] == ["film'1.mp4"]
+    look = likeness(sample.frames)
+    ((clip_id, origin, plain, mirrored, thumbnail),) = store.likenesses(tmp_path / "x.lance")
+    assert (clip_id, origin, plain, mirrored) == (
+        sample.id, "film'1.mp4", look.plain, look.mirrored,
+    )  # fmt: skip
+    assert np.array_equal(thumbnail, look.thumbnail)
+    store.delete_origins(tmp_path / "x.lance", ["film'1.mp4"])
     assert len(store.open_store(tmp_path / "x.lance")) == 0
 
 
@@ -86,7 +93,7 @@ def test_a_version_stays_as_it_was(filled: Path) -> None:
     samples = [before[n] for n in range(12)]
     version = store.append_samples(filled, [a_sample(50)], codec="raw")
     assert version > before.version and len(store.open_store(filled)) == 13
-    store.delete_origin(filled, "")  # every row here has no origin
+    store.delete_origins(filled, [""])  # every row here has no origin
     assert len(store.open_store(filled)) == 0
     again = store.open_store(filled, version=before.version)
     assert len(again) == 12

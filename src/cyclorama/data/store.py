@@ -12,6 +12,7 @@ Leaves out editing rows in place. Needs the extra ``data``.
 
 import json
 import os
+import shutil
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -43,14 +44,17 @@ def create_store(path: Path | str) -> None:
     lance, pa = _lance()
     if Path(path).exists():
         raise ValueError(f"{path} exists: open it, append to it, or choose another name")
+    aside = Path(path).with_name(f".{Path(path).name}.part")
+    shutil.rmtree(aside, ignore_errors=True)  # left by a process killed right here
     lance.write_dataset(
         pa.Table.from_pylist([], schema=_schema(pa)),
-        str(path),
+        str(aside),
         mode="create",
         data_storage_version=STORAGE_VERSION,
         enable_stable_row_ids=True,
         max_rows_per_file=8192,
     )
+    aside.rename(path)
 
 
 def clip_row(
@@ -126,10 +130,30 @@ def append_samples(
     return append_rows(path, rows) if rows else version
 
 
-def delete_origin(path: Path | str, origin: str) -> None:
-    """Delete all rows cut from one file, as an interrupted ingest must before it starts over."""
-    quoted = origin.replace("'", "''")
-    _open_dataset(path).delete(f"origin = '{quoted}'")
+def delete_origins(path: Path | str, origins: Sequence[str]) -> None:
+    """Delete all rows cut from some files, as an interrupted ingest must before it starts over."""
+    quoted = ", ".join("'" + origin.replace("'", "''") + "'" for origin in origins)
+    if quoted:
+        _open_dataset(path).delete(f"origin IN ({quoted})")
+
+
+def likenesses(path: Path | str) -> list[tuple[str, str, bytes, bytes, np.ndarray]]:
+    """Return (id, origin, hash, mirrored hash, thumbnail (3,16,16)) of every row, as appended."""
+    names = ["id", "origin", "hash", "mirrored_hash", "thumbnail"]
+    table = _open_dataset(path).to_table(columns=names).combine_chunks()
+    if not len(table):
+        return []
+    plain, mirrored, thumbnails = (
+        table[name].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
+        for name in names[2:]
+    )
+    return [
+        (clip_id, origin, p.tobytes(), m.tobytes(), t.reshape(3, 16, 16))
+        for clip_id, origin, p, m, t in zip(
+            table["id"].to_pylist(), table["origin"].to_pylist(), plain, mirrored, thumbnails,
+            strict=True,
+        )
+    ]  # fmt: skip
 
 
 def read_columns(path: Path | str, names: Sequence[str]) -> dict[str, list[Any]]:

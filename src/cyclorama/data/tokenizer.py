@@ -11,7 +11,7 @@ unicode normalisation, which would break the round trip.
 
 The shipped ``tokenizer.json`` was made by `mix_texts` and `train_tokenizer` from the three books
 Don Quixote (Ormsby), Bleak House and Middlemarch (public domain) and as many bytes of captions
-and questions from the engine of `cyclorama.worlds`, half of them lower-cased.
+from the engine of `cyclorama.worlds`, half of them lower-cased (`recipes.tokenizer`).
 """
 
 import json
@@ -42,6 +42,13 @@ class Tokenizer:
         self._trained = trained
         # Makes marks in a user's text plain characters: no text can open an <image>.
         self._trained.encode_special_tokens = True
+
+    def __getstate__(self) -> str:
+        return self.to_json()
+
+    def __setstate__(self, state: str) -> None:
+        # The library's own pickle forgets the switch that keeps marks out of users' texts.
+        self.__init__(tokenizers.Tokenizer.from_str(state))
 
     def __len__(self) -> int:
         """Return the number of entries, special tokens included."""
