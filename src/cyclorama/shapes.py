@@ -134,7 +134,9 @@ def check_video_shape(wish: VideoShape, compression: Compression, *, patch: int)
         )
 
 
-def frames_for_duration(duration_s: float, rate_fps: float, compression: Compression) -> int:
+def frames_for_duration(
+    duration_s: float, *, rate_fps: float, compression: Compression
+) -> int:
     """Return the legal number of frames whose last instant is nearest to ``duration_s``.
 
     Frames stand at instants 0, 1/rate, ...; the clip of 2 s at 8 fps has frames at 0 s and at

@@ -86,7 +86,7 @@ def measure(frames: np.ndarray) -> Quality:
         still_share=float((change < 0.05).mean()) if change.size else 0.0,
         brightness=float(high),
         contrast=float(high - low),
-        bar_share=bar_share(_bars_of_luma(light), light.shape[1], light.shape[2]),
+        bar_share=bar_share(_bars_of_luma(light), height=light.shape[1], width=light.shape[2]),
     )
 
 
@@ -143,7 +143,7 @@ def crop_bars(frames: np.ndarray, bars: BlackBars) -> np.ndarray:
     return frames[:, bars.top : height - bars.bottom, bars.left : width - bars.right]
 
 
-def bar_share(bars: BlackBars, height: int, width: int) -> float:
+def bar_share(bars: BlackBars, *, height: int, width: int) -> float:
     """Return the share of the picture that the bars cover, 0 to 1."""
     inside = (height - bars.top - bars.bottom) * (width - bars.left - bars.right)
     return 1.0 - inside / (height * width)

@@ -40,7 +40,7 @@ class ClipFit(Config):
         return self
 
 
-def fitted_size(width: int, height: int, fit: ClipFit) -> tuple[int, int]:
+def fitted_size(width: int, height: int, *, fit: ClipFit) -> tuple[int, int]:
     """Return (width, height) that a picture of the given size is scaled and cropped to."""
 
     def nearest(long: int, short: int) -> int:
@@ -62,7 +62,9 @@ def fitted_frames(duration_s: float, fit: ClipFit) -> int:
     return min(fit.max_frames, 1 + (fitting - 1) // TIME_STEP * TIME_STEP)
 
 
-def fitted_shape(width: int, height: int, duration_s: float, *, fit: ClipFit) -> VideoShape:
+def fitted_shape(
+    width: int, height: int, *, duration_s: float, fit: ClipFit
+) -> VideoShape:
     """Return the size of the clip that a stretch of film becomes."""
-    columns, rows = fitted_size(width, height, fit)
+    columns, rows = fitted_size(width, height, fit=fit)
     return VideoShape(fitted_frames(duration_s, fit), rows, columns)

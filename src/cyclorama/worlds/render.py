@@ -29,6 +29,7 @@ class Renderer:
         mujoco = load_mujoco()
         if os.getpid() not in _context:
             _context[os.getpid()] = make_gl_context()
+        _context[os.getpid()].make_current()  # others in this process may have made theirs current
         self.mujoco, self.height, self.width = mujoco, height, width
         self.model = compile_scene(recipe, height=height, width=width)
         self.data = mujoco.MjData(self.model)
