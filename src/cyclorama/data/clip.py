@@ -13,6 +13,8 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.error import FFmpegError
+from av.video.stream import VideoStream
 
 from cyclorama.shapes import VideoShape
 
@@ -38,6 +40,7 @@ def encode_clip(frames: np.ndarray, rate_fps: float, *, codec: str = "h264") -> 
         rate = Fraction(rate_fps).limit_denominator(1001)
         # One group of pictures: cuts must not start another one, a clip is read from its start.
         stream = container.add_stream(name, rate=rate, options={**options, "sc_threshold": "0"})
+        assert isinstance(stream, VideoStream)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = pixel_format
         stream.codec_context.thread_count = 1
@@ -67,7 +70,7 @@ def decode_clip(data: bytes, shape: VideoShape, *, codec: str = "h264") -> np.nd
     frames = np.empty(size, np.uint8)
     count = 0
     try:
-        with av.open(io.BytesIO(data), format="mp4") as container:
+        with av.open(io.BytesIO(data), "r", format="mp4") as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1  # loaders bring their own processes
             for image in container.decode(stream):
@@ -76,7 +79,7 @@ def decode_clip(data: bytes, shape: VideoShape, *, codec: str = "h264") -> np.nd
                     raise ValueError(f"clip of {shape} is damaged at frame {count}")
                 frames[count] = image.to_ndarray(format="rgb24")
                 count += 1
-    except (av.FFmpegError, IndexError, AssertionError) as error:
+    except (FFmpegError, IndexError, AssertionError) as error:
         raise ValueError(f"clip of {shape} cannot be decoded: {error}") from error
     if count != len(frames):
         raise ValueError(f"clip of {shape} is truncated: {count} frames")
