@@ -41,7 +41,7 @@ class ProbeRun(Config):
     latent_noise: float = 0.3  # at most, on latents of the generator's scale
     budget_pixels: int = 16 * 17 * 64 * 64
     loop: LoopConfig = LoopConfig(
-        num_steps=3600, optimizer=OptimizerConfig(lr=3e-3), average_decay=0.995
+        num_steps=2400, optimizer=OptimizerConfig(lr=3e-3), average_decay=0.995
     )
 
 
