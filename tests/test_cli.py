@@ -258,6 +258,34 @@ def test_demo_makes_its_clips_and_a_sheet(tiny_weights, tmp_path):
         assert (about.num_frames, about.metadata["prompt"]) == (17, prompt)
 
 
+def test_ingest_tells_what_it_refused_and_resumes(tmp_path):
+    pytest.importorskip("lance")
+    films = tmp_path / "films"
+    films.mkdir()
+    texture = np.random.default_rng(0).integers(60, 200, (8, 13, 3), np.uint8)
+    texture = texture.repeat(8, axis=0).repeat(8, axis=1)
+    panned = np.stack([texture[:, 2 * t : 2 * t + 64] for t in range(17)])
+    write_video(films / "pan.mp4", panned, rate_fps=8)
+    write_video(films / "still.mp4", np.full((17, 64, 64, 3), 90, np.uint8), rate_fps=8)
+    (films / "pan.txt").write_text("a wall of dots")
+    (films / "broken.mp4").write_bytes(b"no film at all")
+    store = tmp_path / "films.lance"
+    first = run("ingest", films, "--to", store, "--workers", 0, *settings("fit.max_frames=9"))
+    assert first.exit_code == 0, first.output
+    assert "refused broken.mp4: " in first.stderr
+    assert "refused still.mp4: 2 clips flat" in first.stderr, first.stderr
+    assert "3 films" in first.stderr
+    again = run("ingest", films, "--to", store, "--workers", 0, *settings("fit.max_frames=9"))
+    assert again.stderr.splitlines()[1:] == first.stderr.splitlines()[1:]
+    captions = [sample.captions["short"] for sample in open_store(store)]
+    assert captions
+    assert captions == ["a wall of dots"] * len(captions)
+
+
+def test_ingest_into_another_name_is_an_error(tmp_path):
+    assert "a store's name ends in .lance" in run("ingest", tmp_path, "--to", "clips").stderr
+
+
 def test_evaluate_refuses_what_has_no_effect(tmp_path):
     done = run("evaluate", "autoencoder", "--out", tmp_path, "--prompts", "p.txt")
     assert "belong to: cyclorama evaluate maker" in done.stderr

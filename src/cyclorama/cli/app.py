@@ -42,6 +42,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 88, "terminal_width": 88},
 )
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),
+]
 WeightsOption = Annotated[
     str, typer.Option("--weights", help="A bundled name, a .safetensors file or a run's folder.")
 ]
@@ -71,6 +75,12 @@ def options(
     ] = False,
 ) -> None:
     """Make video from words, train on your own footage, and measure both."""
+    import warnings
+
+    from cyclorama.cli.show import say
+
+    # One line for a person instead of a line of source code.
+    warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -122,6 +132,19 @@ def render(
     shapes = [(VideoShape(frames, height, width), 1.0)]
     clips = worlds_clips(domain, split, num_clips=num, shapes=shapes, rate_fps=fps)
     render_clips(clips, to=to, look=look, num_workers=workers, tars=tars)
+
+
+@app.command()
+def ingest(
+    folder: Annotated[Path, typer.Argument(help="Films, with captions beside them.")],
+    to: Annotated[Path, typer.Option(help="The store, NAME.lance; made or added to.")],
+    settings: SettingsOption = None,
+    workers: Annotated[int, typer.Option(help="Processes that cut films; 0: only this one.")] = 2,
+) -> None:
+    """Cut films into clips for training; the same command resumes."""
+    from cyclorama.cli.footage import ingest_folder
+
+    ingest_folder(folder, to, settings=settings or [], num_workers=workers)
 
 
 @app.command()
@@ -214,10 +237,7 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="The run's folder.  [default: runs/RECIPE]")
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be repeated."),
-    ] = None,
+    settings: SettingsOption = None,
     compiled: Annotated[
         bool, typer.Option("--compile/--no-compile", help="Faster steps after a slow first one.")
     ] = True,
