@@ -137,8 +137,7 @@ def test_tiles_of_a_learned_code_are_near_the_whole(trained, squares):
     for overlap in (0, 6):
         tiling = Tiling(num_frames=2, side=8, overlap=overlap)
         tiled = decode_long(trained, latents, tiling=tiling)
-        error = tiled - whole
-        assert 0 < error.abs().mean() < 0.01  # of a range of two: one grey level
+        assert 0 < (tiled - whole).abs().mean() < 0.01  # of a range of two: one grey level
         assert (tiled - video).abs().mean() < 1.1 * (whole - video).abs().mean()
         encoded = encode_long(trained, video, tiling=tiling)
         assert 0 < (encoded - latents).abs().mean() < 0.05 * latents.std()
