@@ -18,7 +18,7 @@ def drifting(num_frames: int, height: int, width: int) -> np.ndarray:
     return (127.5 + 120 * waves).astype(np.uint8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(hnp.arrays(np.uint8, SIZES, fill=st.nothing()), st.sampled_from(["lossless", "raw"]))
 def test_lossless_clips_come_back_to_the_bit(frames: np.ndarray, codec: str) -> None:
     data = encode_clip(frames, 8.0, codec=codec)

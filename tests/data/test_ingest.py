@@ -143,6 +143,16 @@ def test_workers_and_a_second_run_change_nothing(folder: Path, done: Path, tmp_p
     assert open_store(tmp_path / "x.lance").version == version and again.num_clips == 7
 
 
+def test_helpers_that_die_change_nothing(folder: Path, done: Path, tmp_path: Path) -> None:
+    def kill_helpers(num_done: int, total: int, name: str) -> None:
+        for helper in multiprocessing.active_children() if num_done in (1, 3) else []:
+            helper.kill()
+
+    store = tmp_path / "x.lance"
+    ingest(folder, store, config=CONFIG, num_workers=1, progress=kill_helpers)
+    assert contents(store) == contents(done)
+
+
 @pytest.mark.parametrize("num_files", [1, 4])
 def test_killed_and_resumed_equals_undisturbed(
     folder: Path, done: Path, tmp_path: Path, num_files: int

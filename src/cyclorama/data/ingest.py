@@ -169,29 +169,34 @@ def _cut_all(
         for reel in reels:
             yield reel, _cut(reel, config)
         return
-    spawn = multiprocessing.get_context("spawn")  # Lance and OpenCV do not survive a fork
-    waiting: deque[tuple[_Reel, Future[CutFile]]] = deque()
-    coming = iter(reels)
-    pool = ProcessPoolExecutor(num_workers, mp_context=spawn)
+    todo = deque(reels)
+    running: deque[tuple[_Reel, Future[CutFile]]] = deque()
+    pool: ProcessPoolExecutor | None = None
     try:
-        while True:
-            while len(waiting) <= num_workers and (reel := next(coming, None)) is not None:
-                waiting.append((reel, pool.submit(_cut, reel, config)))
-            if not waiting:
-                return
-            reel, future = waiting.popleft()
+        while todo or running:
             try:
-                result = future.result()
+                pool = pool or _new_pool(num_workers)
+                while todo and len(running) <= num_workers:
+                    running.append((todo[0], pool.submit(_cut, todo[0], config)))
+                    todo.popleft()
+                result = running[0][1].result()
             except BrokenProcessPool:
-                # Any of those under way may have crashed it: this one is tried alone, once.
-                pool.shutdown(cancel_futures=True)
-                result = _cut_alone(reel, config)
-                pool = ProcessPoolExecutor(num_workers, mp_context=spawn)
-                again = [waiting.popleft()[0] for _ in range(len(waiting))]
-                waiting.extend((r, pool.submit(_cut, r, config)) for r in again)
-            yield reel, result
+                # Any of those under way may have crashed it: the first is tried alone, once.
+                todo.extendleft(reel for reel, _ in reversed(running))
+                running.clear()
+                pool = None
+                reel = todo.popleft()
+                yield reel, _cut_alone(reel, config)
+            else:
+                yield running.popleft()[0], result
     finally:
-        pool.shutdown(cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+
+
+def _new_pool(num_workers: int) -> ProcessPoolExecutor:
+    # Lance and OpenCV do not survive a fork.
+    return ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn"))
 
 
 def _cut(reel: _Reel, config: CutConfig) -> CutFile:
@@ -200,7 +205,7 @@ def _cut(reel: _Reel, config: CutConfig) -> CutFile:
 
 
 def _cut_alone(reel: _Reel, config: CutConfig) -> CutFile:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with _new_pool(1) as pool:
         try:
             return pool.submit(_cut, reel, config).result()
         except BrokenProcessPool:

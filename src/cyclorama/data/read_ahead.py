@@ -40,21 +40,19 @@ def read_ahead(
         for index in indices:
             waiting.append((index, pool.submit(_fetch, index)))
             if len(waiting) >= limit:
-                yield _result(*waiting.popleft())
+                yield waiting[0][1].result()
+                waiting.popleft()
         while waiting:
-            yield _result(*waiting.popleft())
+            yield waiting[0][1].result()
+            waiting.popleft()
+    except BrokenProcessPool as error:
+        near = f" near sample {waiting[0][0]}" if waiting else ""
+        raise RuntimeError(
+            f"a worker process died{near} (out of memory, or a crash in a library): try "
+            "num_workers=0 to see where"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _result(index: int, future: "Future[Sample]") -> Sample:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            f"a worker process died near sample {index} (out of memory, or a crash in a library): "
-            "try num_workers=0 to see where"
-        ) from error
 
 
 def _keep(source: Source) -> None:

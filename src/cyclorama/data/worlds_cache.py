@@ -15,6 +15,7 @@ import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -213,6 +214,11 @@ def _render_shards(
                     if sum(map(len, blocks.values())) == len(shard.indices):
                         del lines_of[shard.name]
                         _finish(place, shard, [x for s in sorted(blocks) for x in blocks[s]])
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                "a rendering process died (out of memory, or a crash in OpenGL): build again, it "
+                "resumes; num_workers=0 shows where it happens"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
