@@ -59,12 +59,19 @@ def ltx_like(width: int, config: AutoencoderConfig) -> nn.Module:
 
     widths, scaled = (width, 2 * width, 4 * width), (True, True, False)
     return AutoencoderKLLTXVideo(
-        latent_channels=config.channels, block_out_channels=widths,
-        decoder_block_out_channels=widths, down_block_types=("LTXVideoDownBlock3D",) * 3,
-        layers_per_block=(4, 3, 3, 4), decoder_layers_per_block=(4, 3, 3, 4),
-        spatio_temporal_scaling=scaled, decoder_spatio_temporal_scaling=scaled,
-        decoder_inject_noise=(False,) * 4, downsample_type=("conv",) * 3,
-        upsample_residual=(False,) * 3, upsample_factor=(1,) * 3, patch_size=2,
+        latent_channels=config.channels,
+        block_out_channels=widths,
+        decoder_block_out_channels=widths,
+        down_block_types=("LTXVideoDownBlock3D",) * 3,
+        layers_per_block=(4, 3, 3, 4),
+        decoder_layers_per_block=(4, 3, 3, 4),
+        spatio_temporal_scaling=scaled,
+        decoder_spatio_temporal_scaling=scaled,
+        decoder_inject_noise=(False,) * 4,
+        downsample_type=("conv",) * 3,
+        upsample_residual=(False,) * 3,
+        upsample_factor=(1,) * 3,
+        patch_size=2,
     )
 
 
@@ -90,14 +97,20 @@ def our_side(name: str, model: Autoencoder, video: Tensor) -> Side:
     def training_pass() -> None:
         (model.decode(model.encode(video)) - video).square().mean().backward()
 
-    return Side(name, model, {
-        "encode": torch.no_grad()(lambda: model.encode(video)),
-        "decode": torch.no_grad()(lambda: model.decode(latents)), "training pass": training_pass,
-    })
+    return Side(
+        name,
+        model,
+        {
+            "encode": torch.no_grad()(lambda: model.encode(video)),
+            "decode": torch.no_grad()(lambda: model.decode(latents)),
+            "training pass": training_pass,
+        },
+    )
 
 
 def peer_side(name: str, model: nn.Module, video: Tensor) -> Side:
     """Use a model of diffusers; ``video`` is (B, 3, T, H, W), latents are the posterior's mode."""
+
     def encode(pixels: Tensor) -> Tensor:
         return model.encode(pixels).latent_dist.mode()
 
@@ -105,17 +118,23 @@ def peer_side(name: str, model: nn.Module, video: Tensor) -> Side:
         latents = encode(video)
     expected = latent_shape(VideoShape(*video.shape[2:]), AUTOENCODERS["nano"].compression)
     if latents.shape[2:] != (expected.num_frames, expected.height, expected.width):
-        raise ValueError(f"{name} makes latents of {tuple(latents.shape)}, ours are {expected}: "
-                         "the two cannot be compared")
+        raise ValueError(
+            f"{name} makes latents of {tuple(latents.shape)}, ours are {expected}: "
+            "the two cannot be compared"
+        )
 
     def training_pass() -> None:
         (model.decode(encode(video)).sample - video).square().mean().backward()
 
-    return Side(name, model, {
-        "encode": torch.no_grad()(lambda: encode(video)),
-        "decode": torch.no_grad()(lambda: model.decode(latents).sample),
-        "training pass": training_pass,
-    })
+    return Side(
+        name,
+        model,
+        {
+            "encode": torch.no_grad()(lambda: encode(video)),
+            "decode": torch.no_grad()(lambda: model.decode(latents).sample),
+            "training pass": training_pass,
+        },
+    )
 
 
 def compile_peer(model: nn.Module) -> None:
@@ -147,10 +166,13 @@ def make_sides(config: AutoencoderConfig, *, shape: VideoShape, batch: int) -> l
         model = shrunk(make, config)[1].bfloat16()
         sides.append(peer_side(f"{name}, eager", model, video_peer))
         last = channels_last(copy.deepcopy(model))
-        sides.append(peer_side(
-            f"{name}, eager, channels last", last,
-            video_peer.to(memory_format=torch.channels_last_3d),
-        ))
+        sides.append(
+            peer_side(
+                f"{name}, eager, channels last",
+                last,
+                video_peer.to(memory_format=torch.channels_last_3d),
+            )
+        )
         if name not in NOT_COMPILED:
             compiled = copy.deepcopy(model)
             compile_peer(compiled)
@@ -167,9 +189,7 @@ def clear_gradients(side: Side) -> None:
     side.model.zero_grad(set_to_none=True)
 
 
-def measure(
-    sides: Sequence[Side], *, num_rounds: int, batch: int
-) -> tuple[list[float], float]:
+def measure(sides: Sequence[Side], *, num_rounds: int, batch: int) -> tuple[list[float], float]:
     """Fill in every side's times and counts; return the peaks, and others' share of the machine."""
     for side in sides:
         for name, way in side.ways.items():
@@ -197,13 +217,21 @@ def rates_table(sides: Sequence[Side], *, batch: int) -> list[str]:
     """Return clips a second of every side, and how many times faster ours is."""
     table = [
         "| model | encode, clips/s | decode, clips/s | both, clips/s | ours is faster by | "
-        "training pass, clips/s | ours is faster by |", "|---|--:|--:|--:|--:|--:|--:|",
+        "training pass, clips/s | ours is faster by |",
+        "|---|--:|--:|--:|--:|--:|--:|",
     ]
-    both = {side.name: [a + b for a, b in zip(side.seconds["encode"], side.seconds["decode"],
-                                              strict=True)] for side in sides}
+    both = {
+        side.name: [
+            a + b for a, b in zip(side.seconds["encode"], side.seconds["decode"], strict=True)
+        ]
+        for side in sides
+    }
     for side in sides:
-        ours = next(s for s in sides
-                    if s.name == f"ours, {'compiled' if 'compiled' in side.name else 'eager'}")
+        ours = next(
+            s
+            for s in sides
+            if s.name == f"ours, {'compiled' if 'compiled' in side.name else 'eager'}"
+        )
 
         def rate(seconds: Sequence[float]) -> str:
             return f"{batch / statistics.median(seconds):.1f}"
@@ -222,14 +250,18 @@ def rates_table(sides: Sequence[Side], *, batch: int) -> list[str]:
 
 def work_table(sides: Sequence[Side], *, batch: int) -> list[str]:
     """Return what a clip costs in operations, and the rate at which they are done."""
-    table = ["| model | parameters | encode + decode, GFLOP a clip | TFLOP/s | "
-             "training pass, GFLOP a clip | TFLOP/s |", "|---|--:|--:|--:|--:|--:|"]
+    table = [
+        "| model | parameters | encode + decode, GFLOP a clip | TFLOP/s | "
+        "training pass, GFLOP a clip | TFLOP/s |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
     for side in sides:
         if not side.gflops:
             continue
         both = side.gflops["encode"] + side.gflops["decode"]
-        seconds = statistics.median(side.seconds["encode"]) \
-            + statistics.median(side.seconds["decode"])
+        seconds = statistics.median(side.seconds["encode"]) + statistics.median(
+            side.seconds["decode"]
+        )
         pass_s = statistics.median(side.seconds["training pass"])
         table.append(
             f"| {side.name} | {parameters_in(side.model) / 1e6:.2f} M | {both:.1f} | "
@@ -257,24 +289,33 @@ def main() -> None:
     shape = VideoShape(5, 32, 32) if arguments.tiny else CLIP
     sides = make_sides(config, shape=shape, batch=batch)
     peaks, others = measure(sides, num_rounds=arguments.rounds, batch=batch)
-    text = "\n".join([
-        "# The autoencoder beside two peers", "",
-        *__doc__.split("Run:")[0].strip().splitlines()[2:], "",
-        "A training pass is encode, decode, mean square error and backward, without an optimizer.",
-        f"Rates are medians of {arguments.rounds} rounds of {batch} clips; ratios compare eager",
-        "with eager and compiled with compiled, round by round. Wan's model is not compiled: it",
-        "changes a list of earlier frames in place, and each chunk would be a graph of its own.",
-        "Convolutions are also run in torch's layout `channels_last_3d`.", "",
-        f"* command: `python benchmarks/autoencoder_peer.py --threads {arguments.threads} "
-        f"--rounds {arguments.rounds} --batch {batch}`",
-        f"* commit: {commit()}; {machine(arguments.threads)}, diffusers {diffusers.__version__}",
-        f"* peak of bfloat16 matrix products between the rounds: {max(peaks):.2f} TFLOP/s "
-        f"(lowest {min(peaks):.2f}); other processes took {100 * others:.0f} % of the machine's "
-        "processor time", "",
-        *rates_table(sides, batch=batch), "",
-        "What the rates are made of, by torch's counter (matrix products and convolutions):", "",
-        *work_table(sides, batch=batch), "",
-    ])
+    text = "\n".join(
+        [
+            "# The autoencoder beside two peers",
+            "",
+            *__doc__.split("Run:")[0].strip().splitlines()[2:],
+            "",
+            "A training pass is encode, decode, mean square error and backward, without an optimizer.",
+            f"Rates are medians of {arguments.rounds} rounds of {batch} clips; ratios compare eager",
+            "with eager and compiled with compiled, round by round. Wan's model is not compiled: it",
+            "changes a list of earlier frames in place, and each chunk would be a graph of its own.",
+            "Convolutions are also run in torch's layout `channels_last_3d`.",
+            "",
+            f"* command: `python benchmarks/autoencoder_peer.py --threads {arguments.threads} "
+            f"--rounds {arguments.rounds} --batch {batch}`",
+            f"* commit: {commit()}; {machine(arguments.threads)}, diffusers {diffusers.__version__}",
+            f"* peak of bfloat16 matrix products between the rounds: {max(peaks):.2f} TFLOP/s "
+            f"(lowest {min(peaks):.2f}); other processes took {100 * others:.0f} % of the machine's "
+            "processor time",
+            "",
+            *rates_table(sides, batch=batch),
+            "",
+            "What the rates are made of, by torch's counter (matrix products and convolutions):",
+            "",
+            *work_table(sides, batch=batch),
+            "",
+        ]
+    )
     print(text)
     if not arguments.tiny:
         Path(__file__).with_suffix(".md").write_text(text)

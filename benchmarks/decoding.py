@@ -60,7 +60,8 @@ def seconds(*ways: Callable[[], object]) -> list[float]:
 def decoding_rows(paths: list[Path], side: int) -> list[str]:
     rows = [
         f"| file | every frame, {side} px: read_video | plain PyAV + Pillow | ratio | "
-        f"8 fps, {side} px: read_video | plain | ratio |", "|---|--:|--:|--:|--:|--:|--:|",
+        f"8 fps, {side} px: read_video | plain | ratio |",
+        "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for path in paths:
         with av.open(str(path)) as container:
@@ -83,8 +84,10 @@ def decoding_rows(paths: list[Path], side: int) -> list[str]:
 
 
 def encoding_rows(source: Path) -> list[str]:
-    rows = ["| clip | format | clips/s written | clips/s read | KB | PSNR dB |",
-            "|---|---|--:|--:|--:|--:|"]
+    rows = [
+        "| clip | format | clips/s written | clips/s read | KB | PSNR dB |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
     for side in (64, 128, 256):
         frames = read_video(source, size=(side, side), rate_fps=8, duration_s=17 / 8).frames
         for suffix in (".mp4", ".webp", ".gif"):
@@ -103,8 +106,13 @@ def encoding_rows(source: Path) -> list[str]:
 
 
 def commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
-                          check=False, cwd=Path(__file__).parent)
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
     return done.stdout.strip() or "unknown"
 
 
@@ -115,20 +123,28 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="Markdown file to write the figures to")
     arguments = parser.parse_args()
     names = " ".join(path.name for path in arguments.videos)
-    text = "\n".join([
-        "# Decoding and encoding clips", "",
-        "Figures of `benchmarks/decoding.py`: frames of the file per processor second, one thread,",
-        f"best of {ROUNDS} rounds in turns. The plain way is PyAV at full size, then Pillow's box",
-        "filter. Both columns stand in one run: judge by the ratio. Higher is better.", "",
-        f"* command: `python benchmarks/decoding.py {names} --size {arguments.size} "
-        "--write benchmarks/decoding.md`",
-        f"* commit: {commit()}; Python {platform.python_version()}, PyAV {av.__version__}, "
-        f"Pillow {Image.__version__}; {processor()}", "",
-        *decoding_rows(arguments.videos, arguments.size), "",
-        f"Clips of 17 frames at 8 fps, written by `write_video` with its defaults from "
-        f"{arguments.videos[0].name} and read back:", "",
-        *encoding_rows(arguments.videos[0]), "",
-    ])
+    text = "\n".join(
+        [
+            "# Decoding and encoding clips",
+            "",
+            "Figures of `benchmarks/decoding.py`: frames of the file per processor second, one thread,",
+            f"best of {ROUNDS} rounds in turns. The plain way is PyAV at full size, then Pillow's box",
+            "filter. Both columns stand in one run: judge by the ratio. Higher is better.",
+            "",
+            f"* command: `python benchmarks/decoding.py {names} --size {arguments.size} "
+            "--write benchmarks/decoding.md`",
+            f"* commit: {commit()}; Python {platform.python_version()}, PyAV {av.__version__}, "
+            f"Pillow {Image.__version__}; {processor()}",
+            "",
+            *decoding_rows(arguments.videos, arguments.size),
+            "",
+            f"Clips of 17 frames at 8 fps, written by `write_video` with its defaults from "
+            f"{arguments.videos[0].name} and read back:",
+            "",
+            *encoding_rows(arguments.videos[0]),
+            "",
+        ]
+    )
     print(text)
     if arguments.write:
         arguments.write.write_text(text)

@@ -82,10 +82,12 @@ def padded_batch(batch: NoisyRow, config: DiTConfig) -> PaddedBatch:
 
     noisy = torch.stack([pad(x) for x in batch.noisy_LvP.split(lengths)])
     clean = torch.stack([pad(x) for x in batch.clean_LvP.split(lengths)])
-    times_BL = torch.stack([
-        nn.functional.pad(t, (0, longest * per_frame - len(t))) for t in
-        batch.times_Lv.split(lengths)
-    ])
+    times_BL = torch.stack(
+        [
+            nn.functional.pad(t, (0, longest * per_frame - len(t)))
+            for t in batch.times_Lv.split(lengths)
+        ]
+    )
     time = times_BL.reshape(len(lengths), 1, longest, frame.height, frame.width)
     time = time.repeat_interleave(patch, dim=3).repeat_interleave(patch, dim=4)
     weight = (time > 0).float()
@@ -103,9 +105,13 @@ def wan_like(config: DiTConfig) -> nn.Module:
     # Its two attentions have eight square matrices; the feed-forward layer takes what is left.
     hidden = max(32, round((ours - 8 * width**2) / (2 * width) / 32) * 32)
     return WanTransformer3DModel(
-        patch_size=(1, config.patch, config.patch), num_attention_heads=width // config.head_size,
-        attention_head_dim=config.head_size, in_channels=config.latent_channels,
-        out_channels=config.latent_channels, text_dim=config.text_width, ffn_dim=hidden,
+        patch_size=(1, config.patch, config.patch),
+        num_attention_heads=width // config.head_size,
+        attention_head_dim=config.head_size,
+        in_channels=config.latent_channels,
+        out_channels=config.latent_channels,
+        text_dim=config.text_width,
+        ffn_dim=hidden,
         num_layers=depth,
     )
 
@@ -122,8 +128,10 @@ def wan_loss(model: nn.Module, batch: PaddedBatch, *, per_token: bool) -> Tensor
 
 
 def stepper(
-    model: nn.Module, loss: Callable[[nn.Module, int], Tensor],
-    *, compile_model: Callable[[nn.Module], Any] | None,
+    model: nn.Module,
+    loss: Callable[[nn.Module, int], Tensor],
+    *,
+    compile_model: Callable[[nn.Module], Any] | None,
 ) -> Callable[[int], None]:
     """Return a function that makes one step: bfloat16 copy, float32 masters, clipping, AdamW."""
     optimizers = make_optimizers(model, OptimizerConfig(muon=False, lr=1e-4))
@@ -153,14 +161,17 @@ def compile_wan(model: nn.Module) -> None:
 
 def our_flops(model: DiT, row: NoisyRow) -> float:
     """Return 6 x parameters x tokens; the text encoder's blocks see text alone."""
-    return 6.0 * (parameters_in(model.blocks) * len(row.row.place)
-                  + parameters_in(model.text_blocks) * len(row.row.text_ids))
+    return 6.0 * (
+        parameters_in(model.blocks) * len(row.row.place)
+        + parameters_in(model.text_blocks) * len(row.row.text_ids)
+    )
 
 
 def wan_flops(model: nn.Module, row: NoisyRow) -> float:
     """Return 6 x parameters x tokens without padding; text meets two matrices a block alone."""
-    of_text = sum(parameters_in(block.attn2.to_k) + parameters_in(block.attn2.to_v)
-                  for block in model.blocks)
+    of_text = sum(
+        parameters_in(block.attn2.to_k) + parameters_in(block.attn2.to_v) for block in model.blocks
+    )
     of_video = parameters_in(model.blocks) - of_text
     return 6.0 * (of_video * len(row.times_Lv) + of_text * len(row.row.text_ids))
 
@@ -179,9 +190,11 @@ def make_sides(config: DiTConfig, rows: Sequence[NoisyRow]) -> list[Side]:
             model, padded[number % len(rows)], per_token=per_token
         )
 
-    ways = [("ours", ours, our_loss, compile_blocks, our_flops),
-            ("Wan, a time a clip", wan, peer_loss(False), compile_wan, wan_flops),
-            ("Wan, a time a token", wan, peer_loss(True), compile_wan, wan_flops)]
+    ways = [
+        ("ours", ours, our_loss, compile_blocks, our_flops),
+        ("Wan, a time a clip", wan, peer_loss(False), compile_wan, wan_flops),
+        ("Wan, a time a token", wan, peer_loss(True), compile_wan, wan_flops),
+    ]
     return [
         Side(
             f"{name}, {'compiled' if compiled else 'eager'}",
@@ -189,7 +202,8 @@ def make_sides(config: DiTConfig, rows: Sequence[NoisyRow]) -> list[Side]:
             lambda number, model=model, flops=flops: flops(model, rows[number % len(rows)]),
             lambda number: rows[number % len(rows)].row.num_segments,
         )
-        for compiled in (False, True) for name, model, loss, compiler, flops in ways
+        for compiled in (False, True)
+        for name, model, loss, compiler, flops in ways
     ]
 
 
@@ -208,11 +222,16 @@ def measure(sides: Sequence[Side], *, num_rounds: int) -> list[str]:
             side.step(number)
             taken.append(time.perf_counter() - begun)
     others = watch.others_share()
-    rates = [[side.clips(n) / t for n, t in enumerate(taken)]
-             for side, taken in zip(sides, seconds, strict=True)]
+    rates = [
+        [side.clips(n) / t for n, t in enumerate(taken)]
+        for side, taken in zip(sides, seconds, strict=True)
+    ]
     half = len(sides) // 2
-    table = ["| step | clips/s | best | model TFLOP/s | share of peak | GFLOP a clip | "
-             "ours is faster by |", "|---|--:|--:|--:|--:|--:|--:|"]
+    table = [
+        "| step | clips/s | best | model TFLOP/s | share of peak | GFLOP a clip | "
+        "ours is faster by |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
     for index, (side, rate, taken) in enumerate(zip(sides, rates, seconds, strict=True)):
         tflops = statistics.median(side.flops(n) / t / 1e12 for n, t in enumerate(taken))
         # Compared step by step: the same row in the same round.
@@ -223,9 +242,14 @@ def measure(sides: Sequence[Side], *, num_rounds: int) -> list[str]:
             f"{100 * tflops / max(peaks):.0f} % | {counted_gflops(sides[index % half]):.2f} | "
             f"{ratio:.2f} |"
         )
-    return [*table, "", f"Peak of bfloat16 matrix products between the rounds: "
-            f"{max(peaks):.2f} TFLOP/s (lowest {min(peaks):.2f}). Other processes took "
-            f"{100 * others:.0f} % of the machine's processor time meanwhile.", ""]
+    return [
+        *table,
+        "",
+        f"Peak of bfloat16 matrix products between the rounds: "
+        f"{max(peaks):.2f} TFLOP/s (lowest {min(peaks):.2f}). Other processes took "
+        f"{100 * others:.0f} % of the machine's processor time meanwhile.",
+        "",
+    ]
 
 
 def fused_forward_flops(q: torch.Size, k: torch.Size, *rest: Any, **named: Any) -> int:
@@ -234,8 +258,9 @@ def fused_forward_flops(q: torch.Size, k: torch.Size, *rest: Any, **named: Any) 
     return 4 * math.prod(q) * k[-2]
 
 
-def fused_backward_flops(out: torch.Size, q: torch.Size, k: torch.Size, *rest: Any, **named: Any
-                         ) -> int:
+def fused_backward_flops(
+    out: torch.Size, q: torch.Size, k: torch.Size, *rest: Any, **named: Any
+) -> int:
     """Return those of its backward pass: four products (a fifth, done again, is not counted)."""
     del out
     return 2 * fused_forward_flops(q, k, *rest, **named)
@@ -275,17 +300,20 @@ def measured_tables(config: DiTConfig, *, num_rounds: int, budget_tokens: int) -
             cache = noise_cache(
                 Path(folder) / "latents", [CLIP], compression=compression, length=NUM_CLIPS
             )
-            batches = RowBatches(cache, compression, config.patch, config.text_multiple,
-                                 prompt_ids, mix, 0)
+            batches = RowBatches(
+                cache, compression, config.patch, config.text_multiple, prompt_ids, mix, 0
+            )
             rows = [batches(step) for step in range(NUM_ROWS)]
         real = sum(len(row.times_Lv) for row in rows)
         padded = sum(padded_batch(row, config).times_BL.numel() for row in rows)
         text = sum(len(row.row.text_ids) for row in rows)
         lines += [
-            f"## {name[0].upper()}{name[1:]}", "",
+            f"## {name[0].upper()}{name[1:]}",
+            "",
             f"{sum(row.row.num_segments for row in rows) / NUM_ROWS:.0f} clips a row, "
             f"{real / NUM_ROWS:.0f} spacetime and {text / NUM_ROWS:.0f} text tokens; "
-            f"{100 * (1 - real / padded):.0f} % of the peer's spacetime tokens are padding.", "",
+            f"{100 * (1 - real / padded):.0f} % of the peer's spacetime tokens are padding.",
+            "",
             *measure(make_sides(config, rows), num_rounds=num_rounds),
         ]
     return lines
@@ -307,21 +335,28 @@ def main() -> None:
     tables = measured_tables(
         config, num_rounds=arguments.rounds, budget_tokens=512 if arguments.tiny else 4096
     )
-    text = "\n".join([
-        "# The generator's training step beside a peer", "",
-        *__doc__.split("Run:")[0].strip().splitlines()[2:], "",
-        "Model TFLOP/s is 6 x parameters x tokens that pass them (blocks and text blocks; for the",
-        "peer text passes the cross-attention's keys and values alone; padding does not count),",
-        "divided by the time of a step: forward, loss, backward, clipping, AdamW; the median of",
-        f"{arguments.rounds} rounds in turns. `torch.compile` compiles the blocks of both sides;",
-        "its own time is not included. GFLOP a clip counts every matrix product of a step, padding",
-        "and attention included. The ratio is of clips/s, eager with eager and compiled with",
-        "compiled. Weights are untrained: this is about speed alone.", "",
-        f"* command: `python benchmarks/dit_peer.py --threads {arguments.threads} "
-        f"--rounds {arguments.rounds}`",
-        f"* commit: {commit()}; {machine(arguments.threads)}, diffusers {diffusers.__version__}",
-        parameter_line(config), "", *tables,
-    ])
+    text = "\n".join(
+        [
+            "# The generator's training step beside a peer",
+            "",
+            *__doc__.split("Run:")[0].strip().splitlines()[2:],
+            "",
+            "Model TFLOP/s is 6 x parameters x tokens that pass them (blocks and text blocks; for the",
+            "peer text passes the cross-attention's keys and values alone; padding does not count),",
+            "divided by the time of a step: forward, loss, backward, clipping, AdamW; the median of",
+            f"{arguments.rounds} rounds in turns. `torch.compile` compiles the blocks of both sides;",
+            "its own time is not included. GFLOP a clip counts every matrix product of a step, padding",
+            "and attention included. The ratio is of clips/s, eager with eager and compiled with",
+            "compiled. Weights are untrained: this is about speed alone.",
+            "",
+            f"* command: `python benchmarks/dit_peer.py --threads {arguments.threads} "
+            f"--rounds {arguments.rounds}`",
+            f"* commit: {commit()}; {machine(arguments.threads)}, diffusers {diffusers.__version__}",
+            parameter_line(config),
+            "",
+            *tables,
+        ]
+    )
     print(text)
     if not arguments.tiny:
         Path(__file__).with_suffix(".md").write_text(text)

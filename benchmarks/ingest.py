@@ -132,9 +132,9 @@ def reading_rows(samples: list[Sample], work: Path) -> list[str]:
             pass_over(source.__getitem__),
             pass_over(tars.__getitem__),
         )
-        off = np.mean([
-            ((source[n].frames.astype(float) - samples[n].frames) ** 2).mean() for n in order
-        ])
+        off = np.mean(
+            [((source[n].frames.astype(float) - samples[n].frames) ** 2).mean() for n in order]
+        )
         quality = f"{10 * np.log10(255**2 / off):.1f}" if off else "exact"
         rates = [len(samples) / t for t in (encode, decode, stored, tarred)]
         rows.append(
@@ -168,19 +168,21 @@ def main() -> None:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
-    page = "\n".join([
-        "# Ingest and reading clips back",
-        "",
-        "Figures of `benchmarks/ingest.py`: processor seconds of one process, all threads, best",
-        f"of {ROUNDS} rounds in turns. Judge by the ratios. Ingest decodes each film twice: once",
-        "to find its shots, once for the clips.",
-        "",
-        f"* command: `python benchmarks/ingest.py {arguments.folder.name} --size {arguments.size}`",
-        f"* commit: {commit}; Python {platform.python_version()}, NumPy {np.__version__}",
-        "",
-        *rows,
-        "",
-    ])
+    page = "\n".join(
+        [
+            "# Ingest and reading clips back",
+            "",
+            "Figures of `benchmarks/ingest.py`: processor seconds of one process, all threads, best",
+            f"of {ROUNDS} rounds in turns. Judge by the ratios. Ingest decodes each film twice: once",
+            "to find its shots, once for the clips.",
+            "",
+            f"* command: `python benchmarks/ingest.py {arguments.folder.name} --size {arguments.size}`",
+            f"* commit: {commit}; Python {platform.python_version()}, NumPy {np.__version__}",
+            "",
+            *rows,
+            "",
+        ]
+    )
     print(page)
     if arguments.write:
         arguments.write.write_text(page)

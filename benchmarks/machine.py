@@ -60,8 +60,13 @@ def matrix_peak_tflops(dtype: torch.dtype = torch.bfloat16, *, seconds: float = 
 
 
 def commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
-                          check=False, cwd=Path(__file__).parent)
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
     return done.stdout.strip() or "unknown"
 
 
@@ -71,9 +76,11 @@ def machine(threads: int) -> str:
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     flags = next((line for line in lines if line.startswith("flags")), "").split()
     features = [name for name in FEATURES if name in flags]
-    return (f"{threads} threads, {models[0] if models else platform.processor()} "
-            f"({', '.join(features)}); Python {platform.python_version()}, torch "
-            f"{torch.__version__}")
+    return (
+        f"{threads} threads, {models[0] if models else platform.processor()} "
+        f"({', '.join(features)}); Python {platform.python_version()}, torch "
+        f"{torch.__version__}"
+    )
 
 
 def main() -> None:

@@ -40,19 +40,25 @@ from cyclorama.training.denoising import DenoisingConfig, NoisyRow, RowBatches, 
 from cyclorama.training.loop import Batches, LoopConfig, Loss, train
 
 CAPTIONS = (
-    {"short": "an orange ball rolls to the left on a dark gray floor",
-     "dense": "On a dark gray floor in bright light there is a medium orange metal ball. The "
-              "orange ball rolls to the left. The camera does not move."},
-    {"short": "an orange cone falls to the floor and bounces",
-     "dense": "On a beige floor in bright light there is a medium orange metal cone. The orange "
-              "cone falls. After that the orange cone hits the floor. Next the orange cone "
-              "bounces. The camera does not move."},
-    {"short": "a red ball rolls away from the camera while an orange cone and a yellow cylinder "
-              "do not move",
-     "dense": "On a beige floor in bright light there are a medium red rubber ball, a large "
-              "orange metal cone and a medium yellow rubber cylinder. The red ball rolls away "
-              "from the camera. The orange cone and the yellow cylinder stand still. The camera "
-              "does not move."},
+    {
+        "short": "an orange ball rolls to the left on a dark gray floor",
+        "dense": "On a dark gray floor in bright light there is a medium orange metal ball. The "
+        "orange ball rolls to the left. The camera does not move.",
+    },
+    {
+        "short": "an orange cone falls to the floor and bounces",
+        "dense": "On a beige floor in bright light there is a medium orange metal cone. The orange "
+        "cone falls. After that the orange cone hits the floor. Next the orange cone "
+        "bounces. The camera does not move.",
+    },
+    {
+        "short": "a red ball rolls away from the camera while an orange cone and a yellow cylinder "
+        "do not move",
+        "dense": "On a beige floor in bright light there are a medium red rubber ball, a large "
+        "orange metal cone and a medium yellow rubber cylinder. The red ball rolls away "
+        "from the camera. The orange cone and the yellow cylinder stand still. The camera "
+        "does not move.",
+    },
 )
 CLIP = VideoShape(17, 64, 64)
 WARM_STEPS = 3  # compiled graphs are made in the first, their variants in the next
@@ -64,8 +70,10 @@ MAKER_CLIPS = 512
 def noise(shape: VideoShape) -> tuple[np.ndarray, np.ndarray]:
     """Return frames and object ids of one noise clip of a size."""
     rng, size = np.random.default_rng(0), (shape.num_frames, shape.height, shape.width)
-    return (rng.integers(0, 256, (*size, 3), dtype=np.uint8),
-            rng.integers(0, 3, size, dtype=np.uint8))
+    return (
+        rng.integers(0, 256, (*size, 3), dtype=np.uint8),
+        rng.integers(0, 3, size, dtype=np.uint8),
+    )
 
 
 @dataclass(frozen=True)
@@ -135,9 +143,13 @@ def autoencoder_job(*, tiny: bool) -> Job:
         return 6.0 * in_blocks * len(items) * latent.num_frames * latent.height * latent.width
 
     return Job(
-        name="autoencoder", make=partial(Autoencoder, run.model),
-        loss=partial(autoencoding_loss, config=run.loss), batches=batches, loop=run.loop,
-        compile_model=autoencoder_recipe.compile_blocks, flops=flops,
+        name="autoencoder",
+        make=partial(Autoencoder, run.model),
+        loss=partial(autoencoding_loss, config=run.loss),
+        batches=batches,
+        loop=run.loop,
+        compile_model=autoencoder_recipe.compile_blocks,
+        flops=flops,
         num_clips=lambda step: len(batches.items_of(step)),
     )
 
@@ -146,6 +158,7 @@ def noise_cache(
     directory: Path, shapes: Sequence[VideoShape], *, compression: Compression, length: int
 ) -> LatentCache:
     """Write a cache of random latents, float16, with captions."""
+
     def encode(frames: np.ndarray) -> np.ndarray:
         latent = latent_shape(VideoShape(*frames.shape[1:4]), compression)
         size = (len(frames), latent.num_frames, latent.height, latent.width, compression.channels)
@@ -164,8 +177,10 @@ def default_shapes(length: int = 20) -> list[VideoShape]:
 def row_flops(model: DiT, batch: NoisyRow) -> float:
     """Return 6 x parameters in blocks x tokens; the text encoder's blocks see text alone."""
     row = batch.row
-    return 6.0 * (parameters_in(model.blocks) * len(row.place)
-                  + parameters_in(model.text_blocks) * len(row.text_ids))
+    return 6.0 * (
+        parameters_in(model.blocks) * len(row.place)
+        + parameters_in(model.text_blocks) * len(row.text_ids)
+    )
 
 
 def maker_job(directory: Path, *, tiny: bool) -> Job:
@@ -173,7 +188,9 @@ def maker_job(directory: Path, *, tiny: bool) -> Job:
     size = DITS["tiny"] if tiny else run.model
     compression = Compression(8, 4, size.latent_channels)
     cache = noise_cache(
-        directory, [CLIP] if tiny else default_shapes(), compression=compression,
+        directory,
+        [CLIP] if tiny else default_shapes(),
+        compression=compression,
         length=24 if tiny else MAKER_CLIPS,
     )
     loss = DenoisingConfig(budget_tokens=512) if tiny else run.loss
@@ -182,8 +199,12 @@ def maker_job(directory: Path, *, tiny: bool) -> Job:
     )
     model = DiT(size)
     return Job(
-        name="generator", make=partial(DiT, size), loss=denoising_loss, batches=batches,
-        loop=run.loop, compile_model=maker_recipe.compile_blocks,
+        name="generator",
+        make=partial(DiT, size),
+        loss=denoising_loss,
+        batches=batches,
+        loop=run.loop,
+        compile_model=maker_recipe.compile_blocks,
         flops=lambda step: row_flops(model, batches(step)),
         num_clips=lambda step: batches(step).row.num_segments,
     )
@@ -197,10 +218,15 @@ def count_flops(job: Job) -> float:
 
 
 def run_job(
-    job: Job, directory: Path, *, num_steps: int, compiled: bool,
+    job: Job,
+    directory: Path,
+    *,
+    num_steps: int,
+    compiled: bool,
     report: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Train as the recipe does; batch and forward pass are marked for the profiler."""
+
     def batches(step: int) -> ClipBatch | NoisyRow:
         with record_function("bench: batch"):
             return job.batches(step)
@@ -211,7 +237,11 @@ def run_job(
 
     torch.manual_seed(0)
     train(
-        job.make(), loss, batches=batches, directory=directory, report=report,
+        job.make(),
+        loss,
+        batches=batches,
+        directory=directory,
+        report=report,
         config=job.loop.model_copy(
             update={"num_steps": num_steps, "log_every": 1, "checkpoint_every_s": 1e9}
         ),
@@ -237,8 +267,13 @@ def measure(job: Job, *, num_steps: int, compiled: bool) -> Measured:
             found.profile.stop()
 
     with tempfile.TemporaryDirectory() as folder:
-        run_job(job, Path(folder), num_steps=WARM_STEPS + num_steps + PROFILED_STEPS,
-                compiled=compiled, report=report)
+        run_job(
+            job,
+            Path(folder),
+            num_steps=WARM_STEPS + num_steps + PROFILED_STEPS,
+            compiled=compiled,
+            report=report,
+        )
     for step in range(WARM_STEPS, WARM_STEPS + num_steps):
         taken = seen[step] - seen[step - 1]
         found.seconds.append(taken)
@@ -248,12 +283,26 @@ def measure(job: Job, *, num_steps: int, compiled: bool) -> Measured:
 
 
 KINDS = (  # what a name begins with -> kind; the first that fits
-    (("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "mkldnn::", "mkl::"),
-     "matrix products"),
+    (
+        ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "mkldnn::", "mkl::"),
+        "matrix products",
+    ),
     (("aten::_softmax", "aten::_scaled_dot_product", "aten::_flash"), "softmax, fused attention"),
     (("graph_", "cpp_fused", "kernel"), "compiled elementwise loops"),
-    (("aten::copy_", "aten::_to_copy", "aten::to", "aten::cat", "aten::clone", "aten::fill_",
-      "aten::zero_", "aten::_foreach_copy_", "aten::contiguous"), "copies and casts"),
+    (
+        (
+            "aten::copy_",
+            "aten::_to_copy",
+            "aten::to",
+            "aten::cat",
+            "aten::clone",
+            "aten::fill_",
+            "aten::zero_",
+            "aten::_foreach_copy_",
+            "aten::contiguous",
+        ),
+        "copies and casts",
+    ),
     (("aten::index", "aten::_index", "aten::embedding"), "gathers and scatters"),
     (("aten::",), "elementwise and reductions"),
     (("bench: batch",), "making the batch"),
@@ -272,11 +321,14 @@ def profile_lines(title: str, found: Measured, *, num_rows: int = 8) -> list[str
     averages = found.profile.key_averages()
     total = sum(event.self_cpu_time_total for event in averages)
     whole = {event.key: event.cpu_time_total for event in averages}
-    backward = sum(t for name, t in whole.items()
-                   if name.startswith("autograd::engine::evaluate_function"))
+    backward = sum(
+        t for name, t in whole.items() if name.startswith("autograd::engine::evaluate_function")
+    )
     parts = {
-        "batch": whole.get("bench: batch", 0.0), "forward, loss": whole.get("bench: forward", 0.0),
-        "backward": backward, "Muon": whole.get("Optimizer.step#Muon.step", 0.0),
+        "batch": whole.get("bench: batch", 0.0),
+        "forward, loss": whole.get("bench: forward", 0.0),
+        "backward": backward,
+        "Muon": whole.get("Optimizer.step#Muon.step", 0.0),
         "AdamW": whole.get("Optimizer.step#AdamW.step", 0.0),
     }
     parts["weights' copy, clipping, average"] = max(0.0, total - sum(parts.values()))
@@ -290,16 +342,28 @@ def profile_lines(title: str, found: Measured, *, num_rows: int = 8) -> list[str
         return f"{100 * value / total:.0f} %"
 
     return [
-        f"### {title}", "",
-        "| part of the step | share |", "|---|--:|",
-        *(f"| {name} | {share(value)} |" for name, value in parts.items()), "",
-        "| kind of work | share |", "|---|--:|",
-        *(f"| {name} | {share(value)} |"
-          for name, value in sorted(kinds.items(), key=lambda item: -item[1])), "",
-        "| operator | share | calls a step | ms a step |", "|---|--:|--:|--:|",
-        *(f"| `{event.key[:70]}` | {share(event.self_cpu_time_total)} | "
-          f"{event.count / PROFILED_STEPS:.0f} | "
-          f"{event.self_cpu_time_total / 1e3 / PROFILED_STEPS:.1f} |" for event in top), "",
+        f"### {title}",
+        "",
+        "| part of the step | share |",
+        "|---|--:|",
+        *(f"| {name} | {share(value)} |" for name, value in parts.items()),
+        "",
+        "| kind of work | share |",
+        "|---|--:|",
+        *(
+            f"| {name} | {share(value)} |"
+            for name, value in sorted(kinds.items(), key=lambda item: -item[1])
+        ),
+        "",
+        "| operator | share | calls a step | ms a step |",
+        "|---|--:|--:|--:|",
+        *(
+            f"| `{event.key[:70]}` | {share(event.self_cpu_time_total)} | "
+            f"{event.count / PROFILED_STEPS:.0f} | "
+            f"{event.self_cpu_time_total / 1e3 / PROFILED_STEPS:.1f} |"
+            for event in top
+        ),
+        "",
     ]
 
 
@@ -323,10 +387,16 @@ def measured_table(
                 f"{rate * counted:.3f} | {100 * found.others_share:.0f} % |"
             )
             print(rows[-1], f"peak {peaks[-1]:.3f}", flush=True)
-    return [
-        "| step | | clips/s | ms a step | model TFLOP/s | best step | share of peak | "
-        "all products, TFLOP/s | other work |", "|---|---|--:|--:|--:|--:|--:|--:|--:|", *rows,
-    ], profiles, peaks
+    return (
+        [
+            "| step | | clips/s | ms a step | model TFLOP/s | best step | share of peak | "
+            "all products, TFLOP/s | other work |",
+            "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+            *rows,
+        ],
+        profiles,
+        peaks,
+    )
 
 
 def main() -> None:
@@ -340,27 +410,39 @@ def main() -> None:
     torch._inductor.config.cpp.enable_kernel_profile = True
     peak_fp32 = matrix_peak_tflops(torch.float32)
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [autoencoder_job(tiny=arguments.tiny),
-                maker_job(Path(folder) / "latents", tiny=arguments.tiny)]
+        jobs = [
+            autoencoder_job(tiny=arguments.tiny),
+            maker_job(Path(folder) / "latents", tiny=arguments.tiny),
+        ]
         table, profiles, peaks = measured_table(jobs, num_steps=arguments.steps)
-    text = "\n".join([
-        "# The training step", "",
-        *__doc__.split("Run:")[0].strip().splitlines()[2:], "",
-        "Model TFLOP/s is 6 x parameters in blocks x tokens that pass them, divided by the time of",
-        "a whole step (batch, forward, backward, clipping, optimizer, average): the median of",
-        f"{arguments.steps} steps. Attention's own products, the maps into and out of the blocks",
-        "and Muon's are not in the formula; the column of all products counts them too. Other work",
-        "is the share of the machine's processor time that other processes took meanwhile. The",
-        "time of `torch.compile` is not included.", "",
-        f"* command: `python benchmarks/training_step.py --threads {arguments.threads} "
-        f"--steps {arguments.steps}`",
-        f"* commit: {commit()}; {machine(arguments.threads)}",
-        f"* peak of square matrix products in this run: bfloat16 {max(peaks):.2f} TFLOP/s "
-        f"(lowest of {len(peaks)} looks {min(peaks):.2f}), float32 {peak_fp32:.2f}", "",
-        *table, "", "## What stands in the way", "",
-        "Shares of processor time of the main thread in the profiled steps.", "",
-        *profiles,
-    ])
+    text = "\n".join(
+        [
+            "# The training step",
+            "",
+            *__doc__.split("Run:")[0].strip().splitlines()[2:],
+            "",
+            "Model TFLOP/s is 6 x parameters in blocks x tokens that pass them, divided by the time of",
+            "a whole step (batch, forward, backward, clipping, optimizer, average): the median of",
+            f"{arguments.steps} steps. Attention's own products, the maps into and out of the blocks",
+            "and Muon's are not in the formula; the column of all products counts them too. Other work",
+            "is the share of the machine's processor time that other processes took meanwhile. The",
+            "time of `torch.compile` is not included.",
+            "",
+            f"* command: `python benchmarks/training_step.py --threads {arguments.threads} "
+            f"--steps {arguments.steps}`",
+            f"* commit: {commit()}; {machine(arguments.threads)}",
+            f"* peak of square matrix products in this run: bfloat16 {max(peaks):.2f} TFLOP/s "
+            f"(lowest of {len(peaks)} looks {min(peaks):.2f}), float32 {peak_fp32:.2f}",
+            "",
+            *table,
+            "",
+            "## What stands in the way",
+            "",
+            "Shares of processor time of the main thread in the profiled steps.",
+            "",
+            *profiles,
+        ]
+    )
     print(text)
     if not arguments.tiny:
         Path(__file__).with_suffix(".md").write_text(text)

@@ -27,11 +27,17 @@ def test_the_whole_story(tmp_path):
         autoencoder.AutoencoderRun(
             model=AUTOENCODERS["tiny"], data=data, budget_pixels=2 * 9 * 32 * 32, loop=loop
         ),
-        source, directory=tmp_path / "autoencoder", report=said.append, compiled=False,
+        source,
+        directory=tmp_path / "autoencoder",
+        report=said.append,
+        compiled=False,
     )
     made = maker.run(
         maker.MakerRun(model=DITS["tiny"], data=data, autoencoder=str(seen), loop=loop),
-        source, directory=tmp_path / "maker", report=said.append, compiled=False,
+        source,
+        directory=tmp_path / "maker",
+        report=said.append,
+        compiled=False,
     )
     for name in ("autoencoder", "maker"):
         assert len(read_jsonl(tmp_path / name / "metrics.jsonl")) == 10

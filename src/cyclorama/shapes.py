@@ -134,9 +134,7 @@ def check_video_shape(wish: VideoShape, compression: Compression, *, patch: int)
         )
 
 
-def frames_for_duration(
-    duration_s: float, *, rate_fps: float, compression: Compression
-) -> int:
+def frames_for_duration(duration_s: float, *, rate_fps: float, compression: Compression) -> int:
     """Return the legal number of frames whose last instant is nearest to ``duration_s``.
 
     Frames stand at instants 0, 1/rate, ...; the clip of 2 s at 8 fps has frames at 0 s and at
@@ -144,6 +142,9 @@ def frames_for_duration(
     """
     if not (duration_s >= 0 and rate_fps > 0):
         raise ValueError(f"need duration >= 0 s and rate > 0 fps, got {duration_s}, {rate_fps}")
-    groups = round(Fraction(duration_s).limit_denominator(10**6) * Fraction(rate_fps)
-                   .limit_denominator(10**6) / compression.time)
+    groups = round(
+        Fraction(duration_s).limit_denominator(10**6)
+        * Fraction(rate_fps).limit_denominator(10**6)
+        / compression.time
+    )
     return 1 + groups * compression.time

@@ -18,8 +18,12 @@ def encode(frames):
 
 def build(directory, source, *, name="means", encode=encode, said=None, **kwargs):
     return build_latent_cache(
-        directory, source, encode=encode, name=name,
-        report=said.append if said is not None else lambda line: None, **kwargs,
+        directory,
+        source,
+        encode=encode,
+        name=name,
+        report=said.append if said is not None else lambda line: None,
+        **kwargs,
     )
 
 

@@ -30,7 +30,10 @@ def test_a_mirror_of_a_mirror_is_the_clip(squares):
     assert np.array_equal(once.weight_map, sample.weight_map[:, :, ::-1])
     assert once.captions == {"short": "a square goes left"}
     assert once.truth == {
-        "camera": "pan right", "motion": ["to the left", "still"], "count": 2, "at": [1, 2]
+        "camera": "pan right",
+        "motion": ["to the left", "still"],
+        "count": 2,
+        "at": [1, 2],
     }
     assert once.id != sample.id
     twice = mirrored(once)

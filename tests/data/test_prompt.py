@@ -24,7 +24,13 @@ def test_no_prompt_has_no_tokens_and_a_long_one_is_cut():
 
 def test_words_without_the_punctuation_around_them():
     assert words_of('A red ball, "rolls" (left); then stops.') == [
-        "a", "red", "ball", "rolls", "left", "then", "stops"
+        "a",
+        "red",
+        "ball",
+        "rolls",
+        "left",
+        "then",
+        "stops",
     ]
     assert words_of("two-coloured -- it's!") == ["two-coloured", "--", "it's"]
     assert words_of(" ... ") == []

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from cyclorama.diffusion.conditioning import MASKS, NoiseMix, clean_mask, draw_times
 from cyclorama.shapes import TokenGrid
 
-grids = st.builds(
-    TokenGrid, st.integers(1, 6), height=st.integers(1, 5), width=st.integers(1, 5)
-)
+grids = st.builds(TokenGrid, st.integers(1, 6), height=st.integers(1, 5), width=st.integers(1, 5))
 seeds = st.integers(0, 2**32)
 
 

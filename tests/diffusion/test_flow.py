@@ -30,8 +30,9 @@ def test_the_ends_of_the_path(path):
 def test_velocity_is_the_slope_of_the_path(path):
     clean, noise, time = path
     step = 1e-6
-    slope = (interpolate(clean, noise, time=time + step)
-             - interpolate(clean, noise, time=time)) / step
+    slope = (
+        interpolate(clean, noise, time=time + step) - interpolate(clean, noise, time=time)
+    ) / step
     torch.testing.assert_close(slope, velocity(clean, noise), atol=1e-7, rtol=0)
 
 
@@ -42,9 +43,7 @@ def test_clean_and_velocity_are_each_others_inverse(path):
     torch.testing.assert_close(clean_from_velocity(noisy, flow, time=time), clean)
     torch.testing.assert_close(velocity_from_clean(noisy, clean, time=time), flow)
     guess = clean + 0.3
-    back = clean_from_velocity(
-        noisy, velocity_from_clean(noisy, guess, time=time), time=time
-    )
+    back = clean_from_velocity(noisy, velocity_from_clean(noisy, guess, time=time), time=time)
     torch.testing.assert_close(back, guess)
 
 

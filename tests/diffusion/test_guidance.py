@@ -42,7 +42,11 @@ def test_an_unconditional_velocity_of_zero_is_no_division_by_zero(velocities):
 def test_the_interval():
     guidance = Guidance(2.0, start=0.2, stop=0.8)
     assert [guidance.acts_at(t) for t in (0.1, 0.2, 0.5, 0.8, 0.9)] == [
-        False, True, True, True, False
+        False,
+        True,
+        True,
+        True,
+        False,
     ]
     assert not Guidance(1.0).acts_at(0.5)
     assert Guidance(0.0).acts_at(0.5)

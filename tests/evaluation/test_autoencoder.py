@@ -43,8 +43,11 @@ def test_an_untrained_autoencoder_started_from_components_equals_them():
     model = Autoencoder(TINY).eval()
     for part in ("first", "rest"):
         bricks = [
-            cut_bricks(to_model_range(torch.from_numpy(s.frames)[None], torch.float32),
-                       TINY.compression, begins=True)[part].flatten(0, 2)
+            cut_bricks(
+                to_model_range(torch.from_numpy(s.frames)[None], torch.float32),
+                TINY.compression,
+                begins=True,
+            )[part].flatten(0, 2)
             for s in clips
         ]
         mean, basis = principal_components(torch.cat(bricks), TINY.channels)
@@ -59,9 +62,7 @@ def test_an_untrained_autoencoder_started_from_components_equals_them():
 
 def test_components_rebuild_what_lies_in_their_span():
     frames = np.zeros((5, 32, 32, 3), np.uint8)
-    flat = [
-        Sample(str(level), frames + np.uint8(level), 8.0) for level in (0, 40, 90, 200, 255)
-    ]
+    flat = [Sample(str(level), frames + np.uint8(level), 8.0) for level in (0, 40, 90, 200, 255)]
     rebuild = through_components(flat, TINY.compression)
     unseen = frames[None] + np.uint8(123)
     np.testing.assert_array_equal(rebuild(unseen), unseen)

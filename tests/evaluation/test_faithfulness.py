@@ -33,8 +33,14 @@ def asked(*objects, family="roll", camera="") -> Asked:
 def test_all_right():
     marks = mark(asked(RED_BALL, BLUE_CUBE, camera="static"), verdict(RED_BALL, BLUE_CUBE))
     assert marks == {
-        "all_attributes_exact": (1, 1), "single_attribute": (4, 4), "pair": (2, 2),
-        "colour": (2, 2), "shape": (2, 2), "count": (1, 1), "family": (1, 1), "camera": (1, 1),
+        "all_attributes_exact": (1, 1),
+        "single_attribute": (4, 4),
+        "pair": (2, 2),
+        "colour": (2, 2),
+        "shape": (2, 2),
+        "count": (1, 1),
+        "family": (1, 1),
+        "camera": (1, 1),
     }
 
 
@@ -86,8 +92,10 @@ def test_shares_are_over_all_that_was_asked():
 def test_wilson_interval():
     # Newcombe 1998, table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
     for (right, num), (low, high) in {
-        (81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605),
-        (0, 20): (0.0, 0.1611), (1, 29): (0.0061, 0.1718),
+        (81, 263): (0.2553, 0.3662),
+        (15, 148): (0.0624, 0.1605),
+        (0, 20): (0.0, 0.1611),
+        (1, 29): (0.0061, 0.1718),
     }.items():
         assert wilson_interval(right, num) == pytest.approx((low, high), abs=1e-4)
     assert all(math.isnan(end) for end in wilson_interval(0, 0))
@@ -101,6 +109,7 @@ def test_judging_pairs_each_clip_with_its_own_case():
         return [verdict(RED_BALL if clip.max() else BLUE_CUBE) for clip in batch]
 
     assert [one.marks["all_attributes_exact"] for one in judge(cases, clips, probe=probe)] == [
-        (1, 1), (1, 1),
+        (1, 1),
+        (1, 1),
     ]
     assert [one.marks["pair"][0] for one in judge(cases, clips[::-1], probe=probe)] == [0, 0]

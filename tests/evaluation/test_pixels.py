@@ -45,7 +45,8 @@ def test_ssim_equals_the_formula_of_each_window():
                 spread_q = (weights * (q - mean_q) ** 2).sum()
                 shared = (weights * (p - mean_p) * (q - mean_q)).sum()
                 values.append(
-                    (2 * mean_p * mean_q + C1) * (2 * shared + C2)
+                    (2 * mean_p * mean_q + C1)
+                    * (2 * shared + C2)
                     / ((mean_p**2 + mean_q**2 + C1) * (spread_p + spread_q + C2))
                 )
     assert ssim(a, b) == pytest.approx(np.mean(values))

@@ -26,8 +26,12 @@ def folder(tmp_path_factory):
     checksum = save_weights(
         place / "autoencoder.safetensors", autoencoder, kind="autoencoder", facts={}
     )
-    save_weights(place / "maker.safetensors", DiT(DITS["tiny"]), kind="maker",
-                 facts={"autoencoder": checksum})
+    save_weights(
+        place / "maker.safetensors",
+        DiT(DITS["tiny"]),
+        kind="maker",
+        facts={"autoencoder": checksum},
+    )
     save_weights(place / "probe.safetensors", Probe(PROBES["tiny"]), kind="probe", facts={})
     return place
 
@@ -46,8 +50,7 @@ def record(path):
 def test_autoencoder(folder, tmp_path, capsys):
     weights = str(folder / "autoencoder.safetensors")
     paths = [
-        suite.evaluate_autoencoder(tmp_path / name, num=3, seed=1, split="val_id",
-                                   weights=weights)
+        suite.evaluate_autoencoder(tmp_path / name, num=3, seed=1, split="val_id", weights=weights)
         for name in ("one", "two")
     ]
     one, two = map(record, paths)
@@ -60,16 +63,17 @@ def test_autoencoder(folder, tmp_path, capsys):
     assert sum(float(row["psnr_db"]) for row in rows) / 3 == pytest.approx(one["psnr_db"])
     assert read_image(tmp_path / "one" / "picture.png").std() > 0
     assert "PSNR" in capsys.readouterr().out
-    other = record(suite.evaluate_autoencoder(tmp_path / "three", num=3, seed=2,
-                                              weights=weights))
+    other = record(suite.evaluate_autoencoder(tmp_path / "three", num=3, seed=2, weights=weights))
     assert other["psnr_db"] != one["psnr_db"]
 
 
 def test_maker(folder, tmp_path, capsys):
     files = {name: str(folder / f"{name}.safetensors") for name in ("autoencoder", "probe")}
-    made = record(suite.evaluate_maker(
-        tmp_path / "one", num=2, weights=str(folder / "maker.safetensors"), **files
-    ))
+    made = record(
+        suite.evaluate_maker(
+            tmp_path / "one", num=2, weights=str(folder / "maker.safetensors"), **files
+        )
+    )
     assert {"all_attributes_exact", "single_attribute", "probe_ceiling"} <= set(made)
     for name in ATTRIBUTES:
         assert {name, f"{name}_low", f"{name}_high", f"{name}_ceiling"} <= set(made)
@@ -80,7 +84,10 @@ def test_maker(folder, tmp_path, capsys):
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("a red ball rolls left\n\ntwo blue cubes\na green cone\n")
     asked = suite.evaluate_maker(
-        tmp_path / "two", num=2, weights=str(folder / "maker.safetensors"), prompts=prompts,
+        tmp_path / "two",
+        num=2,
+        weights=str(folder / "maker.safetensors"),
+        prompts=prompts,
         **files,
     )
     assert record(asked)["num"] == 2
@@ -95,7 +102,10 @@ def test_a_bad_prompt_is_named_by_its_number(folder, tmp_path):
     prompts.write_text("a red ball\na lion\n")
     with pytest.raises(ValueError, match=r"prompt 2: .*a lion"):
         suite.evaluate_maker(
-            tmp_path / "out", num=2, prompts=prompts, weights=str(folder / "maker.safetensors"),
+            tmp_path / "out",
+            num=2,
+            prompts=prompts,
+            weights=str(folder / "maker.safetensors"),
             autoencoder=str(folder / "autoencoder.safetensors"),
             probe=str(folder / "probe.safetensors"),
         )
@@ -103,6 +113,4 @@ def test_a_bad_prompt_is_named_by_its_number(folder, tmp_path):
 
 def test_impossible_numbers_are_refused(folder, tmp_path):
     with pytest.raises(ValueError, match="num >= 1"):
-        suite.evaluate_autoencoder(
-            tmp_path, num=0, weights=str(folder / "autoencoder.safetensors")
-        )
+        suite.evaluate_autoencoder(tmp_path, num=0, weights=str(folder / "autoencoder.safetensors"))

@@ -25,8 +25,14 @@ from cyclorama.training.optimizer import OptimizerConfig
 from cyclorama.weights.files import load_weights
 
 TINY = AutoencoderConfig(
-    space=4, time=2, channels=6, encoder_width=32, encoder_depth=1, decoder_width=32,
-    decoder_depth=2, head_size=16,
+    space=4,
+    time=2,
+    channels=6,
+    encoder_width=32,
+    encoder_depth=1,
+    decoder_width=32,
+    decoder_depth=2,
+    head_size=16,
 )
 
 
@@ -92,9 +98,10 @@ def test_only_a_part_is_made_at_a_time(model):
     assert asked == [0]
     assert next(parts).shape[1] == 1
     assert asked == [0, 1, 2]
-    shapes = [part.shape[1] for part in decode_parts(
-        model, encode_long(model, clip(9)), tiling=Tiling(num_frames=2)
-    )]
+    shapes = [
+        part.shape[1]
+        for part in decode_parts(model, encode_long(model, clip(9)), tiling=Tiling(num_frames=2))
+    ]
     assert shapes == [3, 4, 2]
 
 
@@ -108,8 +115,10 @@ def test_a_linear_code_has_no_seams():
             encode_long(single, video, tiling=tiling), latents, atol=1e-12, rtol=0
         )
         torch.testing.assert_close(
-            decode_long(single, latents, tiling=tiling), single.decode(latents),
-            atol=1e-12, rtol=0,
+            decode_long(single, latents, tiling=tiling),
+            single.decode(latents),
+            atol=1e-12,
+            rtol=0,
         )
 
 
@@ -117,13 +126,17 @@ def test_a_linear_code_has_no_seams():
 def trained(tmp_path_factory, squares):
     """Return an autoencoder that learned on clips of eight by eight latents."""
     loop = LoopConfig(
-        num_steps=40, dtype="float32", average_decay=0.9,
+        num_steps=40,
+        dtype="float32",
+        average_decay=0.9,
         optimizer=OptimizerConfig(lr=3e-3, warmup_steps=10),
     )
     path = run(
         AutoencoderRun(model=TINY, budget_pixels=8 * 5 * 32 * 32, loop=loop),
-        squares(32, (VideoShape(5, 32, 32),)), directory=tmp_path_factory.mktemp("trained"),
-        report=lambda line: None, compiled=False,
+        squares(32, (VideoShape(5, 32, 32),)),
+        directory=tmp_path_factory.mktemp("trained"),
+        report=lambda line: None,
+        compiled=False,
     )
     return load_weights(path).model
 

@@ -28,8 +28,15 @@ REQUEST = VideoRequest(
 )
 # For each field another value that must change the clip.
 TURNED = {
-    "prompt": "a blue cube stands still", "width": 32, "height": 48, "num_frames": 9,
-    "rate_fps": 12.0, "seed": 6, "num_variants": 2, "num_steps": 4, "guidance": 4.0,
+    "prompt": "a blue cube stands still",
+    "width": 32,
+    "height": 48,
+    "num_frames": 9,
+    "rate_fps": 12.0,
+    "seed": 6,
+    "num_variants": 2,
+    "num_steps": 4,
+    "guidance": 4.0,
     "sampler": "euler",
 }
 
@@ -115,7 +122,8 @@ def test_without_guidance_the_prompt_is_read_once_a_step(maker):
 def test_each_step_shows_the_clean_clip_foreseen(maker):
     shown = []
     latents = sample_latents(
-        [replace(REQUEST, num_steps=6)], maker,
+        [replace(REQUEST, num_steps=6)],
+        maker,
         on_step=lambda done, total, x: shown.append((done, total, x)),
     )[0]
     assert [(done, total) for done, total, _ in shown] == [(n, 6) for n in range(1, 7)]
@@ -218,19 +226,30 @@ def test_facts_are_enough_to_make_the_clip_again(maker, clip):
     facts = request_facts(REQUEST, maker)
     width, height = map(int, facts["size"].split("x"))
     again = VideoRequest(
-        facts["prompt"], width=width, height=height, num_frames=facts["num_frames"],
-        rate_fps=facts["rate_fps"], seed=facts["seed"], num_steps=facts["steps"],
-        guidance=facts["guidance"], sampler=facts["sampler"],
+        facts["prompt"],
+        width=width,
+        height=height,
+        num_frames=facts["num_frames"],
+        rate_fps=facts["rate_fps"],
+        seed=facts["seed"],
+        num_steps=facts["steps"],
+        guidance=facts["guidance"],
+        sampler=facts["sampler"],
     )
     assert np.array_equal(generate(again, maker), clip)
     assert facts["weights_sha256"] == maker.checksum
 
 
 def save(folder, maker, **facts):
-    checksum = save_weights(folder / "a.safetensors", maker.autoencoder, kind="autoencoder",
-                            facts={})
-    save_weights(folder / "m.safetensors", maker.dit, kind="maker",
-                 facts={"autoencoder": checksum, "words": "a ball", **facts})
+    checksum = save_weights(
+        folder / "a.safetensors", maker.autoencoder, kind="autoencoder", facts={}
+    )
+    save_weights(
+        folder / "m.safetensors",
+        maker.dit,
+        kind="maker",
+        facts={"autoencoder": checksum, "words": "a ball", **facts},
+    )
     return str(folder / "m.safetensors"), str(folder / "a.safetensors")
 
 

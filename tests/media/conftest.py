@@ -82,8 +82,11 @@ def encode_file(path, frames, *, pts=None, rate=10, codec="libx264", pix_fmt="yu
 def lab():
     """Return the functions above, which tests cannot import from here."""
     return SimpleNamespace(
-        moving_frames=moving_frames, gray_frames=gray_frames, levels_of=levels_of,
-        psnr_db=psnr_db, encode_file=encode_file,
+        moving_frames=moving_frames,
+        gray_frames=gray_frames,
+        levels_of=levels_of,
+        psnr_db=psnr_db,
+        encode_file=encode_file,
     )
 
 

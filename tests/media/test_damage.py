@@ -34,8 +34,12 @@ READERS = [read_video, probe_video, read_audio, read_image, describe_file]
 def fast_start(tmp_path, lab):
     """Make an mp4 of 40 frames, its index first, so that it opens however short it is cut."""
     path = tmp_path / "whole.mp4"
-    lab.encode_file(path, lab.moving_frames(40, 48, 64), container_options={
-        "movflags": "faststart"}, options={"g": "10", "crf": "18"})
+    lab.encode_file(
+        path,
+        lab.moving_frames(40, 48, 64),
+        container_options={"movflags": "faststart"},
+        options={"g": "10", "crf": "18"},
+    )
     return path
 
 
@@ -204,8 +208,8 @@ def test_random_damage_never_escapes_the_tree(tmp_path, lab):
             for at in rng.integers(0, len(data), rng.integers(1, 12)):
                 flipped[at] = rng.integers(256)
             path.write_bytes(flipped)
-            for reader in (read_image, describe_file) if suffix == "png" else (
-                read_video, describe_file
+            for reader in (
+                (read_image, describe_file) if suffix == "png" else (read_video, describe_file)
             ):
                 try:
                     reader(path, limits=Limits(max_pixels=10**6, max_frames=1000))
@@ -218,8 +222,7 @@ def test_random_damage_never_escapes_the_tree(tmp_path, lab):
 
 def test_large_pictures_are_refused_before_they_cost(tmp_path, lab):
     path = tmp_path / "large.mp4"
-    lab.encode_file(path, np.zeros((1, 4096, 4096, 3), np.uint8),
-                    options={"preset": "ultrafast"})
+    lab.encode_file(path, np.zeros((1, 4096, 4096, 3), np.uint8), options={"preset": "ultrafast"})
     assert path.stat().st_size < 100_000
     with pytest.raises(MediaLimitError, match=r"4096x4096.*max_pixels"):
         read_video(path, size=(16, 16))
@@ -229,8 +232,7 @@ def test_large_pictures_are_refused_before_they_cost(tmp_path, lab):
 
 def test_a_header_that_belittles_its_pictures(tmp_path, lab):
     path = tmp_path / "liar.mp4"
-    lab.encode_file(path, np.zeros((2, 1024, 1024, 3), np.uint8),
-                    options={"preset": "ultrafast"})
+    lab.encode_file(path, np.zeros((2, 1024, 1024, 3), np.uint8), options={"preset": "ultrafast"})
     data = bytearray(path.read_bytes())
     entry = data.index(b"avc1", data.index(b"stsd"))
     data[entry + 28 : entry + 32] = b"\x00\x40\x00\x40"  # says 64x64; the stream says 1024
@@ -248,8 +250,13 @@ def test_image_limit(tmp_path):
 def test_image_bomb(tmp_path):
     header = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 1, 0, 0, 0, 0)
     (tmp_path / "a.png").write_bytes(
-        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header
-        + struct.pack(">I", zlib.crc32(header)) + struct.pack(">I", 0) + b"IDAT" + bytes(4)
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + header
+        + struct.pack(">I", zlib.crc32(header))
+        + struct.pack(">I", 0)
+        + b"IDAT"
+        + bytes(4)
     )
     with pytest.raises(MediaLimitError, match="too large"):
         read_image(tmp_path / "a.png", limits=Limits(max_pixels=10**10))
@@ -326,8 +333,11 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path, lab):
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "write_video(sys.argv[1], frames(), rate_fps=8)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(path)], check=False,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     assert done.returncode == -9
     assert path.read_bytes() == before
     assert len(read_video(path).frames) == 2

@@ -11,7 +11,9 @@ from cyclorama.media.geometry import FITS, Orientation, orientation_of, plan_geo
 
 ORIENTATIONS = [
     Orientation(transposed, columns, rows)
-    for transposed in (False, True) for columns in (False, True) for rows in (False, True)
+    for transposed in (False, True)
+    for columns in (False, True)
+    for rows in (False, True)
 ]
 
 
@@ -60,8 +62,11 @@ def test_a_plan_fills_its_size(coded, aspect, orientation, size, fit):
         return
     assert (plan.width, plan.height) == size
     if fit == "cover":
-        assert shown[0] >= size[0] and shown[1] >= size[1] and (shown[0] == size[0]
-                                                                or shown[1] == size[1])
+        assert (
+            shown[0] >= size[0]
+            and shown[1] >= size[1]
+            and (shown[0] == size[0] or shown[1] == size[1])
+        )
     elif fit == "contain":
         assert 1 <= shown[0] <= size[0] and 1 <= shown[1] <= size[1]
         assert shown[0] == size[0] or shown[1] == size[1]

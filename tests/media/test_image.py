@@ -44,8 +44,14 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
     upright = np.array([[10, 60, 110], [160, 200, 250]], np.uint8)
     # What a camera held that way stores (EXIF 2.32, tag 0x0112), for each value of the tag.
     stored = {
-        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
-        5: upright.T, 6: np.rot90(upright), 7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1),
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].T,
+        8: np.rot90(upright, -1),
     }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation

@@ -109,9 +109,14 @@ def test_streams_that_start_late_count_from_their_first_frame(tmp_path, lab):
 
 def test_recordings_without_a_duration(tmp_path, lab):
     path = tmp_path / "recorder.webm"
-    lab.encode_file(path, lab.gray_frames(LEVELS), codec="libvpx-vp9", format="webm",
-                    options={"lossless": "1", "deadline": "realtime"},
-                    container_options={"live": "1"})
+    lab.encode_file(
+        path,
+        lab.gray_frames(LEVELS),
+        codec="libvpx-vp9",
+        format="webm",
+        options={"lossless": "1", "deadline": "realtime"},
+        container_options={"live": "1"},
+    )
     with av.open(str(path)) as container:
         assert container.duration is None and container.streams.video[0].duration is None
     assert probe_video(path).duration_s == pytest.approx(1, abs=0.11)
@@ -150,8 +155,9 @@ def test_sampling_shows_what_is_on_display(steps_ms, rate_fps, start_s):
         Picture(float(t), d / 1000, lambda: np.zeros((1, 1, 3), np.uint8))
         for t, d in zip(times_s, steps_ms, strict=True)
     ]
-    chosen = list(select_pictures(iter(pictures), start_s=start_s, end_s=None, rate_fps=rate_fps,
-                                  tick_s=0.0))
+    chosen = list(
+        select_pictures(iter(pictures), start_s=start_s, end_s=None, rate_fps=rate_fps, tick_s=0.0)
+    )
     instants = start_s + np.arange(len(chosen)) / rate_fps
     assert np.allclose([instant for instant, _ in chosen], instants)
     assert (instants < end_s).all() and start_s + len(chosen) / rate_fps >= end_s - 2e-6
@@ -249,8 +255,9 @@ def test_odd_sizes_are_read(tmp_path, lab, shape):
 @pytest.mark.parametrize("full_range", [False, True])
 def test_pixel_formats(tmp_path, lab, pix_fmt, full_range):
     frames = lab.gray_frames([0, 100, 255])
-    lab.encode_file(tmp_path / "a.mkv", frames, codec="ffv1", pix_fmt=pix_fmt,
-                    full_range=full_range)
+    lab.encode_file(
+        tmp_path / "a.mkv", frames, codec="ffv1", pix_fmt=pix_fmt, full_range=full_range
+    )
     assert_levels(lab, read_video(tmp_path / "a.mkv"), [0, 100, 255])
 
 
@@ -264,8 +271,7 @@ def test_hdr_is_refused_with_the_reason(tmp_path, lab, trc, name):
 
 
 def test_sound_is_noticed(tmp_path, lab):
-    lab.encode_file(tmp_path / "a.mp4", lab.gray_frames(LEVELS),
-                    sound=np.zeros(24_000, np.float32))
+    lab.encode_file(tmp_path / "a.mp4", lab.gray_frames(LEVELS), sound=np.zeros(24_000, np.float32))
     assert probe_video(tmp_path / "a.mp4").has_audio
     assert_levels(lab, read_video(tmp_path / "a.mp4"), LEVELS)
 
@@ -321,16 +327,18 @@ def test_limits(counted):
     ):
         with pytest.raises(MediaLimitError, match=what):
             read_video(counted, limits=limits)
-    exact = Limits(max_pixels=32 * 48, max_frames=10, max_duration_s=1.0,
-                   max_size_bytes=10 * 32 * 48 * 3)
+    exact = Limits(
+        max_pixels=32 * 48, max_frames=10, max_duration_s=1.0, max_size_bytes=10 * 32 * 48 * 3
+    )
     assert len(read_video(counted, limits=exact).frames) == 10
     part = read_video(counted, start_s=0.5, duration_s=0.2, limits=replace(wide, max_frames=2))
     assert len(part.frames) == 2
 
 
 def test_scaling_cannot_be_made_to_explode(tmp_path, lab):
-    lab.encode_file(tmp_path / "thin.mkv", lab.moving_frames(2, 2, 2000), codec="ffv1",
-                    pix_fmt="yuv444p")
+    lab.encode_file(
+        tmp_path / "thin.mkv", lab.moving_frames(2, 2, 2000), codec="ffv1", pix_fmt="yuv444p"
+    )
     with pytest.raises(MediaLimitError, match="would be scaled to 512000x512"):
         read_video(tmp_path / "thin.mkv", size=(512, 512))
 
@@ -346,9 +354,17 @@ def test_stretches_outside_the_file(counted):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"fit": "fill"}, {"size": (0, 4)}, {"size": (10**6, 10**6)}, {"rate_fps": 0},
-     {"rate_fps": float("nan")}, {"start_s": -1}, {"start_s": float("nan")}, {"duration_s": 0},
-     {"num_threads": -1}],
+    [
+        {"fit": "fill"},
+        {"size": (0, 4)},
+        {"size": (10**6, 10**6)},
+        {"rate_fps": 0},
+        {"rate_fps": float("nan")},
+        {"start_s": -1},
+        {"start_s": float("nan")},
+        {"duration_s": 0},
+        {"num_threads": -1},
+    ],
 )
 def test_senseless_arguments(counted, arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):

@@ -17,9 +17,7 @@ def halved(frames):
 # Writing and reading back
 
 
-@pytest.mark.parametrize(
-    ("suffix", "least_db"), [(".mp4", 38), (".webp", 36), (".gif", 30)]
-)
+@pytest.mark.parametrize(("suffix", "least_db"), [(".mp4", 38), (".webp", 36), (".gif", 30)])
 def test_round_trip(tmp_path, lab, suffix, least_db):
     frames = lab.moving_frames(17, 64, 96)
     path = tmp_path / f"clip{suffix}"
@@ -139,16 +137,22 @@ def test_what_cannot_be_written(tmp_path, name, frames, arguments, message):
 # Metadata
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20)
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.text(max_size=20)
     | st.floats(allow_nan=False, allow_infinity=False),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner,
-                                                                max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
 
-@given(metadata=st.dictionaries(st.text(max_size=10), JSON, max_size=4),
-       suffix=st.sampled_from([".mp4", ".webp", ".gif"]))
+@given(
+    metadata=st.dictionaries(st.text(max_size=10), JSON, max_size=4),
+    suffix=st.sampled_from([".mp4", ".webp", ".gif"]),
+)
 @settings(deadline=None, max_examples=40)
 def test_any_metadata_comes_back(tmp_path_factory, metadata, suffix):
     path = tmp_path_factory.mktemp("metadata") / f"a{suffix}"

@@ -16,8 +16,14 @@ from cyclorama.models.autoencoder import (
 from cyclorama.shapes import Compression, LatentShape, VideoShape, video_shape
 
 TINY = AutoencoderConfig(
-    space=4, time=2, channels=6, encoder_width=32, encoder_depth=2, decoder_width=32,
-    decoder_depth=3, head_size=16,
+    space=4,
+    time=2,
+    channels=6,
+    encoder_width=32,
+    encoder_depth=2,
+    decoder_width=32,
+    decoder_depth=3,
+    head_size=16,
 )
 
 
@@ -86,9 +92,7 @@ def test_a_clip_of_a_batch_is_the_clip_alone(model):
     torch.testing.assert_close(model.encode(video), alone, atol=1e-12, rtol=0)
 
 
-@given(
-    st.sampled_from([1, 2, 4]), st.sampled_from([1, 2, 4]), st.integers(1, 4), st.integers(1, 3)
-)
+@given(st.sampled_from([1, 2, 4]), st.sampled_from([1, 2, 4]), st.integers(1, 4), st.integers(1, 3))
 def test_bricks_go_back(space, time, num_latents, sides):
     compression = Compression(space, time, 3)
     shape = video_shape(LatentShape(num_latents, sides, 2), compression)

@@ -32,12 +32,11 @@ def model(shaken):
 
 def samples(seed=0):
     generator = torch.Generator().manual_seed(seed)
-    tokens = [torch.randn(g.num_tokens, TINY.token_size, generator=generator).double()
-              for g in GRIDS]
-    times = [torch.rand(g.num_tokens, generator=generator).double() for g in GRIDS]
-    positions = [
-        token_positions(g, rate_fps=8.0, compression=COMPRESSION, patch=2) for g in GRIDS
+    tokens = [
+        torch.randn(g.num_tokens, TINY.token_size, generator=generator).double() for g in GRIDS
     ]
+    times = [torch.rand(g.num_tokens, generator=generator).double() for g in GRIDS]
+    positions = [token_positions(g, rate_fps=8.0, compression=COMPRESSION, patch=2) for g in GRIDS]
     return tokens, times, positions
 
 
@@ -76,8 +75,11 @@ def test_each_input_matters(model):
     plain = run(model, (0,))[0]
     tokens, times, positions = samples()
     assert not torch.allclose(run(model, (0,), [[5, 6, 8], [], []])[0], plain, atol=1e-6)
-    for place, value in ((0, [t * 1.1 for t in tokens]), (1, [t * 0.9 for t in times]),
-                         (2, [p * 1.5 for p in positions])):
+    for place, value in (
+        (0, [t * 1.1 for t in tokens]),
+        (1, [t * 0.9 for t in times]),
+        (2, [p * 1.5 for p in positions]),
+    ):
         data = [tokens, times, positions]
         data[place] = value
         assert not torch.allclose(run(model, (0,), data=data)[0], plain, atol=1e-6), place
@@ -127,8 +129,7 @@ def test_a_token_is_one_square_of_the_latent():
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 3)), min_size=1, max_size=6))
 def test_where_everything_stands_in_a_row(sizes):
     texts = [list(range(1, n + 1)) for n, _ in sizes]
-    positions = [torch.full((v, 3), float(number)).double()
-                 for number, (_, v) in enumerate(sizes)]
+    positions = [torch.full((v, 3), float(number)).double() for number, (_, v) in enumerate(sizes)]
     row = lay_row(texts, positions, text_multiple=4)
     num_text, num_video = len(row.text_ids), sum(v for _, v in sizes)
     assert sorted(row.place.tolist()) == list(range(num_text + num_video))

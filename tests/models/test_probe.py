@@ -52,7 +52,10 @@ def test_a_clip_in_a_batch_is_judged_as_alone():
     alone = [judge_clips(model, batch[n : n + 1])[0] for n in range(3)]
     for one, other in zip(together, alone, strict=True):
         assert (one.objects, one.count, one.family, one.camera) == (
-            other.objects, other.count, other.family, other.camera
+            other.objects,
+            other.count,
+            other.family,
+            other.camera,
         )
         assert one.doubt == pytest.approx(other.doubt, abs=1e-5)
 

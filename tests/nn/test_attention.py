@@ -38,8 +38,9 @@ def test_packed_is_alone(lengths):
     torch.manual_seed(len(lengths))
     q, k, v = (torch.randn(sum(lengths), 2, 8) for _ in range(3))
     packed = segment_attention(q, k, v_LNK=v, runs=runs_of(lengths))
-    for part, own_q, own_k, own_v in zip(*(x.split(lengths) for x in (packed, q, k, v)),
-                                         strict=True):
+    for part, own_q, own_k, own_v in zip(
+        *(x.split(lengths) for x in (packed, q, k, v)), strict=True
+    ):
         expected = F.scaled_dot_product_attention(
             *(x.transpose(0, 1).double() for x in (own_q, own_k, own_v))
         ).transpose(0, 1)

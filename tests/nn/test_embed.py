@@ -19,8 +19,10 @@ def test_each_axis_has_its_own_ladder():
     both = fourier_features(values, [(0.5, 8.0, 3), (2.0, 32.0, 4)])
     assert both.shape == (1, 14)
     assert both.dtype == torch.float32
-    alone = [fourier_features(values[:, :1], [(0.5, 8.0, 3)]),
-             fourier_features(values[:, 1:], [(2.0, 32.0, 4)])]
+    alone = [
+        fourier_features(values[:, :1], [(0.5, 8.0, 3)]),
+        fourier_features(values[:, 1:], [(2.0, 32.0, 4)]),
+    ]
     assert torch.equal(both, torch.cat(alone, dim=-1))
 
 

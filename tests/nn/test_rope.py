@@ -34,9 +34,7 @@ def test_scores_depend_on_differences_only(shift):
     q, k = torch.randn(6, 32).double(), torch.randn(6, 32).double()
     positions = torch.rand(6, 3, dtype=torch.float64) * 4
     moved = positions + torch.tensor(shift, dtype=torch.float64)
-    torch.testing.assert_close(
-        scores(q, k, positions), scores(q, k, moved), atol=1e-3, rtol=1e-3
-    )
+    torch.testing.assert_close(scores(q, k, positions), scores(q, k, moved), atol=1e-3, rtol=1e-3)
 
 
 def test_scores_do_depend_on_differences():

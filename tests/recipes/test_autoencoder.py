@@ -19,7 +19,8 @@ from cyclorama.training.loop import LoopConfig
 from cyclorama.weights.files import load_weights
 
 CONFIG = AutoencoderRun(
-    model=AUTOENCODERS["tiny"], budget_pixels=4 * 9 * 32 * 32,
+    model=AUTOENCODERS["tiny"],
+    budget_pixels=4 * 9 * 32 * 32,
     loop=LoopConfig(num_steps=6, log_every=1, checkpoint_every_s=0.0),
 )
 
@@ -69,14 +70,20 @@ def test_the_start_is_as_good_as_principal_components_can_be(squares):
     start_from_clips(model, source)
     kept, all_of_it = 0.0, 0.0
     for part in ("first", "rest"):
-        bricks = torch.cat([
-            found[part].flatten(0, 2)
-            for index in range(12)
-            if part in (found := cut_bricks(
-                to_model_range(torch.from_numpy(source[index].frames), torch.float32)[None],
-                model.compression, begins=True,
-            ))
-        ]).double()
+        bricks = torch.cat(
+            [
+                found[part].flatten(0, 2)
+                for index in range(12)
+                if part
+                in (
+                    found := cut_bricks(
+                        to_model_range(torch.from_numpy(source[index].frames), torch.float32)[None],
+                        model.compression,
+                        begins=True,
+                    )
+                )
+            ]
+        ).double()
         spectrum = torch.linalg.eigvalsh(torch.cov(bricks.T, correction=0))
         kept += spectrum[:-8].sum().item() * len(bricks)
     for index in range(12):
@@ -92,12 +99,15 @@ def test_the_generators_scale_has_mean_zero_and_mean_square_one(squares):
     start_from_clips(model, source)
     measure_latents(model, source)
     latents = [
-        model.normalise(model.encode(to_model_range(torch.from_numpy(source[i].frames)[None],
-                                                    torch.float32)))[0]
+        model.normalise(
+            model.encode(to_model_range(torch.from_numpy(source[i].frames)[None], torch.float32))
+        )[0]
         for i in range(12)
     ]
-    for values in (torch.cat([z[:1].flatten(0, 2) for z in latents]),
-                   torch.cat([z[1:].flatten(0, 2) for z in latents])):
+    for values in (
+        torch.cat([z[:1].flatten(0, 2) for z in latents]),
+        torch.cat([z[1:].flatten(0, 2) for z in latents]),
+    ):
         torch.testing.assert_close(values.mean(dim=0), torch.zeros(8), atol=1e-3, rtol=0)
         assert values.var(dim=0).mean().item() == pytest.approx(1, rel=0.02)
 
@@ -116,8 +126,9 @@ def test_clips_are_encoded_from_bytes(squares):
     frames = source[0].frames[None]
     latents = encode_uint8(model)(frames)
     with torch.no_grad():
-        expected = model.normalise(model.encode(to_model_range(torch.from_numpy(frames),
-                                                               torch.float32)))
+        expected = model.normalise(
+            model.encode(to_model_range(torch.from_numpy(frames), torch.float32))
+        )
     assert latents.shape == (1, 3, 4, 4, 8)
     assert latents.dtype == np.float32
     assert np.abs(latents - expected.numpy()).mean() < 0.05  # it runs in bfloat16

@@ -23,10 +23,18 @@ QUIET = AutoencodingConfig(latent_noise=0.0, latent_penalty=0.0)
 def lossless():
     """Return an autoencoder with as many channels as numbers: its code is the identity."""
     torch.manual_seed(0)
-    model = Autoencoder(AutoencoderConfig(
-        space=2, time=1, channels=12, encoder_width=16, encoder_depth=1, decoder_width=16,
-        decoder_depth=1, head_size=16,
-    ))
+    model = Autoencoder(
+        AutoencoderConfig(
+            space=2,
+            time=1,
+            channels=12,
+            encoder_width=16,
+            encoder_depth=1,
+            decoder_width=16,
+            decoder_depth=1,
+            head_size=16,
+        )
+    )
     for part in ("first", "rest"):
         model.start_from_components(part, mean=torch.zeros(12), basis=torch.eye(12))
     return model

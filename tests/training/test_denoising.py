@@ -17,15 +17,16 @@ def encode(frames):
     """Return latents of the right shape that differ in every clip: random projections."""
     _, num_frames, height, width, _ = frames.shape
     shape = (1 + (num_frames - 1) // 4, height // 8, width // 8, 8)
-    return np.stack([
-        np.random.default_rng(int(clip.sum())).normal(size=shape) for clip in frames
-    ])
+    return np.stack([np.random.default_rng(int(clip.sum())).normal(size=shape) for clip in frames])
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory, squares):
     return build_latent_cache(
-        tmp_path_factory.mktemp("latents"), squares(12), encode=encode, name="projections",
+        tmp_path_factory.mktemp("latents"),
+        squares(12),
+        encode=encode,
+        name="projections",
         report=lambda line: None,
     )
 
@@ -128,7 +129,11 @@ def test_captions_are_of_the_kind_drawn_or_the_only_one(cache, shares, expected)
 
 def test_the_words_of_the_captions(cache):
     assert rows(cache, caption_shares={"short": 1.0}).words() == [
-        "a", "blue", "green", "red", "square"
+        "a",
+        "blue",
+        "green",
+        "red",
+        "square",
     ]
     assert "gray" in rows(cache, caption_shares={"short": 0.5, "dense": 0.5}).words()
     assert rows(cache, caption_shares={"": 1.0}).words() == []

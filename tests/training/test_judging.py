@@ -77,7 +77,8 @@ def test_cells_are_unknown_without_ids_and_for_objects_without_a_name():
     unnamed = {**sample.truth, "ids": [1], "objects": sample.truth["objects"][:1]}
     cells = cells_of(
         Sample("x", sample.frames, 8.0, truth=unnamed, weight_map=sample.weight_map),
-        np.array([0]), config=TINY,
+        np.array([0]),
+        config=TINY,
     )
     assert (cells == UNKNOWN).any()
     assert (cells == TINY.pairs.index(("red", "ball"))).any()
@@ -163,8 +164,11 @@ class Knowing(torch.nn.Module):
         batch = self.batch
         cells = sure(batch.cells, len(TINY.pairs) + 1).log_softmax(-1)
         return Evidence(
-            (batch.presence * 2 - 1) * self.surety, sure(batch.count, 5),
-            sure(batch.family, len(TINY.families)), sure(batch.camera, len(TINY.cameras)), cells,
+            (batch.presence * 2 - 1) * self.surety,
+            sure(batch.count, 5),
+            sure(batch.family, len(TINY.families)),
+            sure(batch.camera, len(TINY.cameras)),
+            cells,
         )
 
 
@@ -185,17 +189,25 @@ def test_the_loss_rewards_knowing_and_is_the_formula_when_ignorant():
 
 def test_a_tiny_probe_learns_its_scenes(tmp_path):
     scenes = [
-        scene(["red"]), scene(["blue"], shapes=["cube"]), scene(["green"], moves=True),
+        scene(["red"]),
+        scene(["blue"], shapes=["cube"]),
+        scene(["green"], moves=True),
         scene(["red", "blue"], moves=True),
     ]
     torch.manual_seed(0)
     trained = train(
-        Probe(TINY), partial(judging_loss, config=PRISTINE), batches=batches(scenes, size=4),
+        Probe(TINY),
+        partial(judging_loss, config=PRISTINE),
+        batches=batches(scenes, size=4),
         config=LoopConfig(
-            num_steps=160, log_every=160, average_decay=0.9, dtype="float32",
+            num_steps=160,
+            log_every=160,
+            average_decay=0.9,
+            dtype="float32",
             optimizer=OptimizerConfig(lr=1e-2, warmup_steps=10),
         ),
-        directory=tmp_path, report=lambda line: None,
+        directory=tmp_path,
+        report=lambda line: None,
     )
     verdicts = judge_clips(trained, np.stack([one.frames for one in scenes]))
     for one, verdict in zip(scenes, verdicts, strict=True):

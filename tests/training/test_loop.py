@@ -183,10 +183,15 @@ def test_two_parts_are_one_big_batch(tmp_path):
         return model(batch).mean(), {"first": float(batch[0, 0])}
 
     config = CONFIG.model_copy(update={"dtype": "float32", "num_steps": 4})
-    whole, _ = run(tmp_path / "one", config=config, loss=linear,
-                   batches=lambda step: torch.cat([batches(2 * step), batches(2 * step + 1)]))
-    parts, _ = run(tmp_path / "two", config=config.model_copy(update={"accumulate": 2}),
-                   loss=linear)
+    whole, _ = run(
+        tmp_path / "one",
+        config=config,
+        loss=linear,
+        batches=lambda step: torch.cat([batches(2 * step), batches(2 * step + 1)]),
+    )
+    parts, _ = run(
+        tmp_path / "two", config=config.model_copy(update={"accumulate": 2}), loss=linear
+    )
     for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=0)
     rows = [read_jsonl(tmp_path / name / "metrics.jsonl")[-1] for name in ("one", "two")]
@@ -201,9 +206,12 @@ def test_small_updates_are_not_lost_to_bfloat16(tmp_path):
     model = fresh()
     torch.nn.init.ones_(model.blocks[0].bias)
     optimizer = OptimizerConfig(lr=1e-4, warmup_steps=0, decay_share=0.0)
-    run(tmp_path, model=model, loss=pull, config=CONFIG.model_copy(
-        update={"optimizer": optimizer, "num_steps": 20}
-    ))
+    run(
+        tmp_path,
+        model=model,
+        loss=pull,
+        config=CONFIG.model_copy(update={"optimizer": optimizer, "num_steps": 20}),
+    )
     # A step of 1e-4 from one is below bfloat16's resolution of 1 / 128.
     torch.testing.assert_close(model.blocks[0].bias, torch.full((4,), 1 - 20e-4), rtol=0, atol=1e-5)
 
@@ -221,7 +229,8 @@ def test_what_a_run_leaves_behind(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(seen[-1][1], trained.parameters(), strict=True))
     assert not torch.equal(next(model.parameters()), next(trained.parameters()))
     assert [path.name for path in checkpoint_paths(tmp_path)] == [
-        "checkpoint-000000012.pt", "checkpoint-000000011.pt"
+        "checkpoint-000000012.pt",
+        "checkpoint-000000011.pt",
     ]
     rows = read_jsonl(tmp_path / "metrics.jsonl")
     assert [row["step"] for row in rows] == [5, 10, 12]

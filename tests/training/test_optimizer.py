@@ -82,8 +82,9 @@ def test_muon_takes_no_closure():
         )
 
 
-@pytest.mark.parametrize("model", [Autoencoder(AUTOENCODERS["tiny"]), DiT(DITS["tiny"])],
-                         ids=["autoencoder", "dit"])
+@pytest.mark.parametrize(
+    "model", [Autoencoder(AUTOENCODERS["tiny"]), DiT(DITS["tiny"])], ids=["autoencoder", "dit"]
+)
 @pytest.mark.parametrize("muon", [True, False])
 def test_each_weight_has_exactly_one_optimizer(model, muon):
     optimizers = make_optimizers(model, OptimizerConfig(muon=muon))
@@ -110,9 +111,7 @@ def test_the_learning_rates_course():
     assert course[75:] == pytest.approx([n / 25 for n in range(25, 0, -1)])
 
 
-@given(
-    st.integers(1, 400), st.integers(0, 500), st.floats(0, 1), st.floats(0, 1, exclude_max=True)
-)
+@given(st.integers(1, 400), st.integers(0, 500), st.floats(0, 1), st.floats(0, 1, exclude_max=True))
 def test_the_factor_is_never_zero_before_the_end(num_steps, warmup, decay, at):
     config = OptimizerConfig(warmup_steps=warmup, decay_share=decay)
     assert 0 < learning_rate_factor(int(at * num_steps), num_steps, config=config) <= 1

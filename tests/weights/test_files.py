@@ -10,7 +10,13 @@ from safetensors.torch import load_file, save_file
 
 from cyclorama.models.autoencoder import AUTOENCODERS, Autoencoder
 from cyclorama.models.dit import DITS, DiT
-from cyclorama.weights.files import checksum_of, facts_as_text, load_weights, save_weights
+from cyclorama.weights.files import (
+    checksum_of,
+    facts_as_text,
+    load_weights,
+    save_weights,
+    start_from_weights,
+)
 
 MODELS = {"autoencoder": (Autoencoder, AUTOENCODERS["tiny"]), "maker": (DiT, DITS["tiny"])}
 
@@ -116,6 +122,22 @@ def test_weights_of_another_version_say_so(tmp_path, change):
     save_file(tensors, path, metadata=facts)
     with pytest.raises(ValueError, match="does not fit this version of 'maker'"):
         load_weights(path)
+
+
+def test_a_run_goes_on_from_weights_of_its_own_sizes(tmp_path, kind, model):
+    path = tmp_path / "a.safetensors"
+    save_weights(path, model, kind=kind, facts={})
+    model_class, config = MODELS[kind]
+    fresh = model_class(config)
+    start_from_weights(fresh, str(path), kind=kind)
+    for name, value in load_weights(path).model.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], value)
+    depth = "depth" if kind == "maker" else "decoder_depth"
+    deeper = model_class(config.model_copy(update={depth: 4}))
+    with pytest.raises(ValueError, match="has other sizes than this run"):
+        start_from_weights(deeper, str(path), kind=kind)
+    with pytest.raises(ValueError, match=f"holds {kind}, needed: probe"):
+        start_from_weights(fresh, str(path), kind="probe")
 
 
 def test_facts_are_text():

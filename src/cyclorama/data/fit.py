@@ -62,9 +62,7 @@ def fitted_frames(duration_s: float, fit: ClipFit) -> int:
     return min(fit.max_frames, 1 + (fitting - 1) // TIME_STEP * TIME_STEP)
 
 
-def fitted_shape(
-    width: int, height: int, *, duration_s: float, fit: ClipFit
-) -> VideoShape:
+def fitted_shape(width: int, height: int, *, duration_s: float, fit: ClipFit) -> VideoShape:
     """Return the size of the clip that a stretch of film becomes."""
     columns, rows = fitted_size(width, height, fit=fit)
     return VideoShape(fitted_frames(duration_s, fit), rows, columns)

@@ -74,8 +74,10 @@ def build_latent_cache(
     if card.exists():
         found = json.loads(card.read_text())["name"]
         if found != name:
-            raise ValueError(f"{directory} holds latents of {found!r}, not of {name!r}: remove it "
-                             "or choose another --out directory")
+            raise ValueError(
+                f"{directory} holds latents of {found!r}, not of {name!r}: remove it "
+                "or choose another --out directory"
+            )
         return LatentCache(directory)
     directory.mkdir(parents=True, exist_ok=True)
     rows: list[dict] = []
@@ -87,8 +89,14 @@ def build_latent_cache(
             latents = encode(np.stack([s.frames for s in samples])).astype(np.float16)
             for sample, latent in zip(samples, latents, strict=True):
                 file.write(latent.tobytes())
-                rows.append({"start": start, "shape": list(latent.shape),
-                             "captions": sample.captions, "rate_fps": sample.rate_fps})
+                rows.append(
+                    {
+                        "start": start,
+                        "shape": list(latent.shape),
+                        "captions": sample.captions,
+                        "rate_fps": sample.rate_fps,
+                    }
+                )
                 start += latent.size
             if len(rows) % 1024 < len(items) or len(rows) == len(source):
                 report(f"encoded {len(rows)}/{len(source)} clips")

@@ -52,9 +52,7 @@ class FolderClips:
         for path in list_videos(self.folder):
             try:
                 info = probe_video(path)
-                shape = fitted_shape(
-                    info.width, info.height, duration_s=info.duration_s, fit=fit
-                )
+                shape = fitted_shape(info.width, info.height, duration_s=info.duration_s, fit=fit)
                 captions, _ = read_sidecar(path)
             except ValueError as error:
                 problems.append(str(error))

@@ -27,9 +27,7 @@ class NoiseMix:
 MASKS = ("first frame", "prefix", "suffix", "both ends", "random frames", "box")
 
 
-def clean_mask(
-    task: str, grid: TokenGrid, *, generator: torch.Generator
-) -> Bool[Tensor, "t h w"]:
+def clean_mask(task: str, grid: TokenGrid, *, generator: torch.Generator) -> Bool[Tensor, "t h w"]:
     """Return which tokens are clean for one of `MASKS`; never all of them."""
     t, h, w = grid.num_frames, grid.height, grid.width
     clean = torch.zeros(t, h, w, dtype=torch.bool)

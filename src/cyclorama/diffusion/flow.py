@@ -29,7 +29,10 @@ def velocity(clean: Tensor, noise: Tensor) -> Tensor:
 
 
 def velocity_from_clean(
-    noisy: Float[Tensor, "L P"], clean: Float[Tensor, "L P"], *, time: Float[Tensor, "L"],
+    noisy: Float[Tensor, "L P"],
+    clean: Float[Tensor, "L P"],
+    *,
+    time: Float[Tensor, "L"],
     floor: float = TIME_FLOOR,
 ) -> Float[Tensor, "L P"]:
     """Return the velocity that a predicted clean token implies: (x_t - x) / max(t, floor).

@@ -16,9 +16,7 @@ def _ignore(number: int, x: Tensor, time: float) -> None:
     """See a step and do nothing."""
 
 
-def euler(
-    velocity: Velocity, x: Tensor, *, times: Tensor, on_step: OnStep = _ignore
-) -> Tensor:
+def euler(velocity: Velocity, x: Tensor, *, times: Tensor, on_step: OnStep = _ignore) -> Tensor:
     """First order: one evaluation a step, error of order h."""
     for number, (t, t_next) in enumerate(zip(times[:-1].tolist(), times[1:].tolist(), strict=True)):
         x = x + (t_next - t) * velocity(x, t)
@@ -42,9 +40,7 @@ def heun(velocity: Velocity, x: Tensor, *, times: Tensor, on_step: OnStep = _ign
     return x
 
 
-def multistep(
-    velocity: Velocity, x: Tensor, *, times: Tensor, on_step: OnStep = _ignore
-) -> Tensor:
+def multistep(velocity: Velocity, x: Tensor, *, times: Tensor, on_step: OnStep = _ignore) -> Tensor:
     """Second order with one evaluation a step: Adams-Bashforth for unequal steps.
 
     The velocity before is extrapolated linearly; the first step is Euler's.

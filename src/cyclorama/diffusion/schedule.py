@@ -27,9 +27,7 @@ def shift_time(time: Tensor, shift: float | Tensor) -> Tensor:
     return shift * time / (1 + (shift - 1) * time)
 
 
-def training_times(
-    shifts: Float[Tensor, "B"], generator: torch.Generator
-) -> Float[Tensor, "B"]:
+def training_times(shifts: Float[Tensor, "B"], generator: torch.Generator) -> Float[Tensor, "B"]:
     """Draw one training time in (0, 1) for each of B shifts."""
     normal = torch.randn(len(shifts), generator=generator)
     uniform = torch.rand(len(shifts), generator=generator).clamp(1e-3, 1 - 1e-3)

@@ -50,9 +50,7 @@ def through_autoencoder(model: Autoencoder) -> Rebuild:
 
 
 @torch.no_grad()
-def through_components(
-    samples: Sequence[Sample], compression: Compression
-) -> Rebuild:
+def through_components(samples: Sequence[Sample], compression: Compression) -> Rebuild:
     """Return the passage through principal components fitted on ``samples``.
 
     As many components a brick as the autoencoder has channels; the bricks of the first frame have
@@ -65,7 +63,8 @@ def through_components(
             found[part].append(flat.flatten(0, 2))
     fitted = {
         part: principal_components(torch.cat(flat), compression.channels)
-        for part, flat in found.items() if flat
+        for part, flat in found.items()
+        if flat
     }
 
     def project(part: str, flat: Tensor) -> Tensor:
@@ -76,8 +75,9 @@ def through_components(
     def rebuild(clips: np.ndarray) -> np.ndarray:
         bricks = cut_bricks(to_range(clips), compression, begins=True)
         bricks = {part: project(part, flat) for part, flat in bricks.items()}
-        return to_pixels(lay_bricks(bricks, compression, height=clips.shape[2]
-                                    // compression.space))
+        return to_pixels(
+            lay_bricks(bricks, compression, height=clips.shape[2] // compression.space)
+        )
 
     return rebuild
 
@@ -124,12 +124,11 @@ def summarise(losses: Sequence[ClipLoss]) -> dict[str, float | int]:
         "pca_psnr_db": float(pca),
         "worst_psnr_db": float(min(loss.psnr_db for loss in losses)),
         "centroid_error_median_px": float(np.median(errors)) if len(errors) else float("nan"),
-        "centroid_error_p90_px": (
-            float(np.quantile(errors, 0.9)) if len(errors) else float("nan")
-        ),
+        "centroid_error_p90_px": (float(np.quantile(errors, 0.9)) if len(errors) else float("nan")),
         "num_movers": len(movers),
         "lost_share": (
             sum(m.num_lost for m in movers) / sum(m.num_frames for m in movers)
-            if movers else float("nan")
+            if movers
+            else float("nan")
         ),
     }

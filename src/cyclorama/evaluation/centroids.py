@@ -55,9 +55,9 @@ def mover_ids(object_ids: np.ndarray) -> list[int]:
     movers = []
     for number in np.unique(object_ids[object_ids > 0]):
         seen = object_ids == number
-        places = np.array([
-            np.argwhere(frame).mean(axis=0) for frame in seen if frame.sum() >= LEAST_AREA_PX
-        ])
+        places = np.array(
+            [np.argwhere(frame).mean(axis=0) for frame in seen if frame.sum() >= LEAST_AREA_PX]
+        )
         if len(places) and np.linalg.norm(places - places[0], axis=1).max() > LEAST_WAY_PX:
             movers.append(int(number))
     return movers
@@ -68,9 +68,7 @@ def mover_errors(
 ) -> list[MoverError]:
     """Return the error of each mover between uint8 clips (T, H, W, 3) of one scene."""
     if original.shape != other.shape or object_ids.shape != original.shape[:3]:
-        raise ValueError(
-            f"sizes differ: {original.shape}, {other.shape}, ids {object_ids.shape}"
-        )
+        raise ValueError(f"sizes differ: {original.shape}, {other.shape}, ids {object_ids.shape}")
     found = []
     for number in mover_ids(object_ids):
         errors, num_lost = [], 0
@@ -99,14 +97,15 @@ def lay_yardstick(frame: np.ndarray, ids: np.ndarray, *, number: int) -> Yardsti
     if surroundings.sum() < LEAST_AREA_PX:
         return None
     return Yardstick(
-        rows, columns, surroundings | (part == number),
-        np.median(pixels[surroundings], axis=0), np.median(pixels[part == number], axis=0),
+        rows,
+        columns,
+        surroundings | (part == number),
+        np.median(pixels[surroundings], axis=0),
+        np.median(pixels[part == number], axis=0),
     )
 
 
-def compare(
-    frame: np.ndarray, rebuilt: np.ndarray, *, yardstick: Yardstick
-) -> tuple[float, bool]:
+def compare(frame: np.ndarray, rebuilt: np.ndarray, *, yardstick: Yardstick) -> tuple[float, bool]:
     """Return the distance in px of the centroids in two frames, and whether it was lost."""
     place, weight = measure(frame, yardstick)
     other, left = measure(rebuilt, yardstick)

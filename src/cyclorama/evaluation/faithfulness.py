@@ -85,8 +85,10 @@ def _shared(asked: frozenset[Pair], found: frozenset[Pair], *, part: int) -> int
 
 
 def judge(
-    cases: Sequence[Case], clips: Sequence[np.ndarray],
-    *, probe: Callable[[np.ndarray], list[Verdict]],
+    cases: Sequence[Case],
+    clips: Sequence[np.ndarray],
+    *,
+    probe: Callable[[np.ndarray], list[Verdict]],
 ) -> list[Judged]:
     """Return the verdict on each case's clip, uint8 (T, H, W, 3), all of one size."""
     verdicts = probe(np.stack(clips))

@@ -56,8 +56,9 @@ def draw_panels(panels: Sequence[Panel], path: Path, *, title: str, columns: int
         place.axis("off")
     for place, panel, picture in zip(places, panels, pictures, strict=False):
         place.imshow(picture, interpolation="nearest")
-        place.set_title(panel.text, fontsize=7, loc="left", color=COLOURS[panel.is_right],
-                        wrap=True)
+        place.set_title(
+            panel.text, fontsize=7, loc="left", color=COLOURS[panel.is_right], wrap=True
+        )
     figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / figure.get_size_inches()[1]))
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.partial")

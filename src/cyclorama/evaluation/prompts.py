@@ -60,8 +60,10 @@ def parse_prompt(text: str, config: ProbeConfig) -> Asked:
         before, _, rest = camera.partition("camera")
         scene, camera = scene + before, rest
     return Asked(
-        frozenset(counts), sum(counts.values()),
-        _first(MOTIONS, scene, config.families), _first(CAMERAS, camera, config.cameras),
+        frozenset(counts),
+        sum(counts.values()),
+        _first(MOTIONS, scene, config.families),
+        _first(CAMERAS, camera, config.cameras),
     )
 
 

@@ -52,7 +52,11 @@ Row = Mapping[str, Any]
 
 
 def evaluate_autoencoder(
-    out: Path, *, num: int = 200, seed: int = 0, split: str = "val_id",
+    out: Path,
+    *,
+    num: int = 200,
+    seed: int = 0,
+    split: str = "val_id",
     weights: str = "autoencoder",
 ) -> Path:
     """Measure an autoencoder on ``num`` engine clips of a split; return the record's path.
@@ -74,14 +78,18 @@ def evaluate_autoencoder(
         losses.append(lose(sample, rebuilt, by_components=by_components(clip)[0]))
         pairs.append((sample.frames, rebuilt))
     summary = summarise(losses)
-    _print_figures(f"autoencoder, {num} clips of {split}", {
-        f"PSNR, dB (principal components: {summary['pca_psnr_db']:.2f})": summary["psnr_db"],
-        "above principal components, dB": summary["psnr_db_over_pca"],
-        "SSIM": summary["ssim"],
-        f"movers' centroid error, px ({summary['num_movers']} movers)":
-            summary["centroid_error_px"],
-        "lost sight of, share of movers' frames": summary["lost_share"],
-    })
+    _print_figures(
+        f"autoencoder, {num} clips of {split}",
+        {
+            f"PSNR, dB (principal components: {summary['pca_psnr_db']:.2f})": summary["psnr_db"],
+            "above principal components, dB": summary["psnr_db_over_pca"],
+            "SSIM": summary["ssim"],
+            f"movers' centroid error, px ({summary['num_movers']} movers)": summary[
+                "centroid_error_px"
+            ],
+            "lost sight of, share of movers' frames": summary["lost_share"],
+        },
+    )
     order = np.argsort([loss.psnr_db for loss in losses], kind="stable")
     half = NUM_PANELS // 2
     shown = list(dict.fromkeys([*range(min(half, num)), *(int(n) for n in order[:half])]))
@@ -89,13 +97,26 @@ def evaluate_autoencoder(
     title = f"original above, rebuilt below: the first {min(half, num)} clips, then the worst"
     draw_panels(panels, out / "picture.png", title=title)
     _write_csv(out / "clips.csv", [_loss_row(loss) for loss in losses])
-    return _write_record(out, summary, name="autoencoder", num=num, seed=seed, split=split,
-                         checksums={"weights_sha256": opened.checksum})
+    return _write_record(
+        out,
+        summary,
+        name="autoencoder",
+        num=num,
+        seed=seed,
+        split=split,
+        checksums={"weights_sha256": opened.checksum},
+    )
 
 
 def evaluate_maker(
-    out: Path, *, num: int = 200, seed: int = 0, split: str = "val_id",
-    weights: str = "maker", prompts: Path | None = None, autoencoder: str = "autoencoder",
+    out: Path,
+    *,
+    num: int = 200,
+    seed: int = 0,
+    split: str = "val_id",
+    weights: str = "maker",
+    prompts: Path | None = None,
+    autoencoder: str = "autoencoder",
     probe: str = "probe",
 ) -> Path:
     """Measure how faithful a generator is to prompts; return the record's path.
@@ -118,27 +139,33 @@ def evaluate_maker(
     cases = engine
     if prompts is not None:
         cases = _cases(_lines(prompts)[:num], config, seed=seed)
-    request = VideoRequest(prompt="", width=SHAPE.width, height=SHAPE.height,
-                           num_frames=SHAPE.num_frames)
+    request = VideoRequest(
+        prompt="", width=SHAPE.width, height=SHAPE.height, num_frames=SHAPE.num_frames
+    )
     clips = list(make_clips(cases, maker, request=request))
     judged = judge(cases, clips, probe=verdicts_of)
     ceiling = judge(engine, [s.frames for s in samples], probe=verdicts_of)
     found, best = shares(judged), shares(ceiling)
-    _print_shares(f"maker, {len(cases)} prompts of {prompts.name if prompts else split}",
-                  found, ceiling=best)
-    draw_panels([_panel(one, clip) for one, clip in list(zip(judged, clips, strict=True))
-                 [:NUM_PANELS]], out / "picture.png",
-                title="prompt, and what the probe sees (green: all objects right)")
+    _print_shares(
+        f"maker, {len(cases)} prompts of {prompts.name if prompts else split}", found, ceiling=best
+    )
+    draw_panels(
+        [_panel(one, clip) for one, clip in list(zip(judged, clips, strict=True))[:NUM_PANELS]],
+        out / "picture.png",
+        title="prompt, and what the probe sees (green: all objects right)",
+    )
     _write_csv(out / "clips.csv", [_judged_row(one) for one in judged])
     summary: dict[str, Any] = {"probe_ceiling": best["all_attributes_exact"][0]}
     for name in ATTRIBUTES:
         summary[name], summary[f"{name}_low"], summary[f"{name}_high"] = found[name]
         summary[f"{name}_ceiling"] = best[name][0]
-    return _write_record(
-        out, summary, name="maker", num=len(cases), seed=seed, split=split,
-        checksums={"weights_sha256": maker.checksum, "probe_sha256": judging.checksum,
-                   "prompts": prompts.name if prompts else None},
-    )
+    checksums = {
+        "weights_sha256": maker.checksum,
+        "probe_sha256": judging.checksum,
+        "prompts": prompts.name if prompts else None,
+    }
+    drawn = {"num": len(cases), "seed": seed, "split": split}
+    return _write_record(out, summary, name="maker", checksums=checksums, **drawn)
 
 
 def _samples(split: str, num: int, *, seed: int) -> list[Sample]:
@@ -182,16 +209,22 @@ def _print_figures(title: str, figures: Mapping[str, float | int]) -> None:
 
 
 def _print_shares(
-    title: str, found: Mapping[str, tuple[float, float, float]],
-    *, ceiling: Mapping[str, tuple[float, float, float]],
+    title: str,
+    found: Mapping[str, tuple[float, float, float]],
+    *,
+    ceiling: Mapping[str, tuple[float, float, float]],
 ) -> None:
     table = Table(title=title)
     for heading in ("attribute", "generated", "95 % interval", "engine clips (ceiling)"):
         table.add_column(heading, justify="left" if heading == "attribute" else "right")
     for name in ATTRIBUTES:
         share, low, high = found[name]
-        table.add_row(name, _percent(share), f"{_percent(low)} to {_percent(high)}",
-                      _percent(ceiling[name][0]))
+        table.add_row(
+            name,
+            _percent(share),
+            f"{_percent(low)} to {_percent(high)}",
+            _percent(ceiling[name][0]),
+        )
     Console().print(table)
 
 
@@ -206,8 +239,12 @@ def _loss_text(loss: ClipLoss) -> str:
 
 def _loss_row(loss: ClipLoss) -> Row:
     return {
-        "id": loss.id, "caption": loss.caption, "psnr_db": loss.psnr_db,
-        "pca_psnr_db": loss.pca_psnr_db, "ssim": loss.ssim, "num_movers": len(loss.movers),
+        "id": loss.id,
+        "caption": loss.caption,
+        "psnr_db": loss.psnr_db,
+        "pca_psnr_db": loss.pca_psnr_db,
+        "ssim": loss.ssim,
+        "num_movers": len(loss.movers),
         "centroid_errors_px": " ".join(f"{mover.error_px:.4f}" for mover in loss.movers),
         "num_lost": sum(mover.num_lost for mover in loss.movers),
     }
@@ -221,11 +258,16 @@ def _panel(one: Judged, clip: np.ndarray) -> Panel:
 def _judged_row(one: Judged) -> Row:
     asked, verdict = one.case.asked, one.verdict
     return {
-        "prompt": one.case.prompt, "seed": one.case.seed,
-        "asked_objects": _named(asked.objects), "seen_objects": _named(verdict.objects),
-        "asked_count": asked.count, "seen_count": verdict.count,
-        "asked_family": asked.family, "seen_family": verdict.family,
-        "asked_camera": asked.camera, "seen_camera": verdict.camera,
+        "prompt": one.case.prompt,
+        "seed": one.case.seed,
+        "asked_objects": _named(asked.objects),
+        "seen_objects": _named(verdict.objects),
+        "asked_count": asked.count,
+        "seen_count": verdict.count,
+        "asked_family": asked.family,
+        "seen_family": verdict.family,
+        "asked_camera": asked.camera,
+        "seen_camera": verdict.camera,
         "doubt": f"{verdict.doubt:.4f}",
         **{f"{name}_right": one.marks[name][0] for name in ATTRIBUTES},
         **{f"{name}_asked": one.marks[name][1] for name in ATTRIBUTES},
@@ -255,8 +297,18 @@ def _write_record(
         for key, value in summary.items()
     }
     path = out / "record.json"
-    write_json(path, {
-        **figures, "name": f"evaluate {name}", "num": num, "seed": seed, "split": split,
-        "domain": DOMAIN, "size": str(SHAPE), **checksums, "environment": environment(),
-    })
+    write_json(
+        path,
+        {
+            **figures,
+            "name": f"evaluate {name}",
+            "num": num,
+            "seed": seed,
+            "split": split,
+            "domain": DOMAIN,
+            "size": str(SHAPE),
+            **checksums,
+            "environment": environment(),
+        },
+    )
     return path

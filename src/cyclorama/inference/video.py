@@ -149,8 +149,11 @@ def sample_latents(
     course = {(r.num_steps, r.guidance, r.sampler) for r in requests}
     if len(course) > 1:
         raise ValueError(f"requests of one row must share steps, guidance and sampler: {course}")
-    clips = [(r, _grid(r, maker), seed) for r in requests
-             for seed in range(r.seed, r.seed + r.num_variants)]
+    clips = [
+        (r, _grid(r, maker), seed)
+        for r in requests
+        for seed in range(r.seed, r.seed + r.num_variants)
+    ]
     x = torch.cat([_noise(grid, seed, maker) for _, grid, seed in clips])
     guidance = Guidance(scale=first.guidance)
     foreseen = torch.zeros_like(x)  # what the last velocity says the clean tokens are
@@ -195,8 +198,12 @@ def _velocity_field(
 ) -> Callable[[Tensor, float], Tensor]:
     """Return the guided velocity of all clips as a function of their tokens and a time."""
     positions = [
-        token_positions(grid, rate_fps=r.rate_fps, compression=maker.autoencoder.compression,
-                        patch=maker.dit.config.patch)
+        token_positions(
+            grid,
+            rate_fps=r.rate_fps,
+            compression=maker.autoencoder.compression,
+            patch=maker.dit.config.patch,
+        )
         for r, grid, _ in clips
     ]
     texts = [prompt_ids(r.prompt) for r, _, _ in clips]
@@ -214,9 +221,9 @@ def _velocity_field(
         if not guided:
             return flow
         pairs = zip(*(half.split(sizes) for half in flow.chunk(2)), strict=True)
-        return torch.cat([
-            guide(with_text, without, guidance=guidance) for with_text, without in pairs
-        ])
+        return torch.cat(
+            [guide(with_text, without, guidance=guidance) for with_text, without in pairs]
+        )
 
     return field_at
 
@@ -242,8 +249,14 @@ def _latents(tokens: Tensor, grid: TokenGrid, maker: Maker) -> Tensor:
 def request_facts(request: VideoRequest, maker: Maker) -> dict[str, Any]:
     """Return what to write into a file's metadata so that the clip can be made again."""
     return {
-        "software": "cyclorama", "prompt": request.prompt, "seed": request.seed,
-        "size": f"{request.width}x{request.height}", "num_frames": request.num_frames,
-        "rate_fps": request.rate_fps, "steps": request.num_steps, "guidance": request.guidance,
-        "sampler": request.sampler, "weights_sha256": maker.checksum,
+        "software": "cyclorama",
+        "prompt": request.prompt,
+        "seed": request.seed,
+        "size": f"{request.width}x{request.height}",
+        "num_frames": request.num_frames,
+        "rate_fps": request.rate_fps,
+        "steps": request.num_steps,
+        "guidance": request.guidance,
+        "sampler": request.sampler,
+        "weights_sha256": maker.checksum,
     }

@@ -91,8 +91,9 @@ def animation_pictures(
     plan = plan_geometry(image.size, Fraction(1), orientation=Orientation(), size=size, fit=fit)
     if plan.scaled_width * plan.scaled_height > limits.max_pixels:
         raise MediaLimitError(
-            path, f"would be scaled to {plan.scaled_width}x{plan.scaled_height} to fill the "
-            f"wanted size, above limits.max_pixels of {limits.max_pixels}"
+            path,
+            f"would be scaled to {plan.scaled_width}x{plan.scaled_height} to fill the "
+            f"wanted size, above limits.max_pixels of {limits.max_pixels}",
         )
     resample = Image.Resampling.BOX if plan.is_shrinking else Image.Resampling.BICUBIC
     time_ms = 0
@@ -137,12 +138,23 @@ def probe_animation(path: PathLike, *, limits: Limits) -> VideoInfo:
         duration_s = sum(durations_ms) / 1000
         tick_ms = 10 if kind == "gif" else 1
         return VideoInfo(
-            width=image.width, height=image.height, duration_s=duration_s,
+            width=image.width,
+            height=image.height,
+            duration_s=duration_s,
             rate_fps=len(durations_ms) / duration_s,
             is_variable_rate=max(durations_ms) - min(durations_ms) > tick_ms,
-            container=kind, codec=kind, pixel_format=image.mode.lower(),
-            num_frames=len(durations_ms), has_audio=False, rotation_degrees=0, is_mirrored=False,
-            pixel_aspect=Fraction(1), is_hdr=False, is_interlaced=False, is_truncated=False,
-            size_bytes=Path(path).stat().st_size, metadata=metadata,
+            container=kind,
+            codec=kind,
+            pixel_format=image.mode.lower(),
+            num_frames=len(durations_ms),
+            has_audio=False,
+            rotation_degrees=0,
+            is_mirrored=False,
+            pixel_aspect=Fraction(1),
+            is_hdr=False,
+            is_interlaced=False,
+            is_truncated=False,
+            size_bytes=Path(path).stat().st_size,
+            metadata=metadata,
             tags={"comment": comment} if comment else {},
         )

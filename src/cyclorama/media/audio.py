@@ -74,8 +74,11 @@ def probe_audio(path: PathLike, *, limits: Limits = DEFAULT_LIMITS) -> AudioInfo
         if duration_s is None and container.duration is not None:
             duration_s = container.duration / av.time_base
         return AudioInfo(
-            duration_s=duration_s or 0.0, rate_hz=stream.rate, num_channels=stream.channels,
-            codec=stream.codec_context.name, container=container_name(path, container),
+            duration_s=duration_s or 0.0,
+            rate_hz=stream.rate,
+            num_channels=stream.channels,
+            codec=stream.codec_context.name,
+            container=container_name(path, container),
             size_bytes=Path(path).stat().st_size,
             is_truncated=index_past_end(path, stream) or _wav_cut_short(path),
             tags={**stream.metadata, **container.metadata},
@@ -104,16 +107,21 @@ def read_audio(
     if duration_s is not None and not 0 < duration_s < float("inf"):
         raise ValueError(f"duration_s must be above 0, got {duration_s}")
     if duration_s is not None and duration_s > limits.max_duration_s:
-        raise MediaLimitError(path, f"reading {duration_s:.1f} s is above limits.max_duration_s "
-                              f"of {limits.max_duration_s:g}: raise the limit")
+        raise MediaLimitError(
+            path,
+            f"reading {duration_s:.1f} s is above limits.max_duration_s "
+            f"of {limits.max_duration_s:g}: raise the limit",
+        )
     wanted_s = limits.max_duration_s if duration_s is None else duration_s
     with open_container(path, limits=limits) as container, media_errors(path):
         stream = _audio_stream(path, container)
         if index_past_end(path, stream) or _wav_cut_short(path):
             raise TruncatedMediaError(path, "is truncated: it declares more sound than it holds")
         declared_s = declared_duration_s(container, stream)
-        first_s, samples = _resampled(path, container, stream, rate_hz=rate_hz, start_s=start_s,
-                                      stop_s=start_s + wanted_s, limits=limits)
+        window = {"start_s": start_s, "stop_s": start_s + wanted_s}
+        first_s, samples = _resampled(
+            path, container, stream, rate_hz=rate_hz, limits=limits, **window
+        )
         end_s = first_s + samples.shape[1] / rate_hz
         if end_s <= start_s:
             raise MediaRangeError(path, f"has no sound from {start_s:g} s on")
@@ -121,13 +129,21 @@ def read_audio(
             samples = _to_mono(samples, [channel.name for channel in stream.layout.channels])
     if duration_s is None and end_s - start_s > limits.max_duration_s + 0.05:
         raise MediaLimitError(
-            path, f"is longer than limits.max_duration_s of {limits.max_duration_s:g}: give "
-            "start_s and duration_s, or raise the limit"
+            path,
+            f"is longer than limits.max_duration_s of {limits.max_duration_s:g}: give "
+            "start_s and duration_s, or raise the limit",
         )
-    _check_end(path, end_s, declared_s=declared_s,
-               wanted_end_s=None if duration_s is None else start_s + duration_s)
-    return _stretch(samples, round((start_s - first_s) * rate_hz),
-                    None if duration_s is None else round(duration_s * rate_hz))
+    _check_end(
+        path,
+        end_s,
+        declared_s=declared_s,
+        wanted_end_s=None if duration_s is None else start_s + duration_s,
+    )
+    return _stretch(
+        samples,
+        round((start_s - first_s) * rate_hz),
+        None if duration_s is None else round(duration_s * rate_hz),
+    )
 
 
 def write_wav(path: PathLike, samples: np.ndarray, *, rate_hz: int) -> None:
@@ -137,8 +153,11 @@ def write_wav(path: PathLike, samples: np.ndarray, *, rate_hz: int) -> None:
     """
     if Path(path).suffix.lower() != ".wav":
         raise ValueError(f"cannot write {Path(path).name}: its suffix must be .wav")
-    if not isinstance(samples, np.ndarray) or samples.ndim not in (1, 2) or samples.size == 0 or (
-        samples.dtype.kind != "f"
+    if (
+        not isinstance(samples, np.ndarray)
+        or samples.ndim not in (1, 2)
+        or samples.size == 0
+        or (samples.dtype.kind != "f")
     ):
         shown = f"{samples.dtype} {samples.shape}" if isinstance(samples, np.ndarray) else samples
         raise ValueError(f"samples must be floats of shape (samples,) or (C, samples), got {shown}")
@@ -184,8 +203,14 @@ def _origin_s(container: InputContainer, stream: AudioStream) -> float:
 
 
 def _resampled(
-    path: PathLike, container: InputContainer, stream: AudioStream, *, rate_hz: int,
-    start_s: float, stop_s: float, limits: Limits,
+    path: PathLike,
+    container: InputContainer,
+    stream: AudioStream,
+    *,
+    rate_hz: int,
+    start_s: float,
+    stop_s: float,
+    limits: Limits,
 ) -> tuple[float, np.ndarray]:
     """Return the instant of the first sample and samples (C, N) that cover the stretch."""
     base_s = _origin_s(container, stream)
@@ -209,8 +234,9 @@ def _resampled(
         size_bytes = num_samples * len(stream.layout.channels) * 4
         if size_bytes > limits.max_size_bytes:
             raise MediaLimitError(
-                path, f"decodes to more than limits.max_size_bytes of {limits.max_size_bytes}: "
-                "give start_s and duration_s, a lower rate_hz, or raise the limit"
+                path,
+                f"decodes to more than limits.max_size_bytes of {limits.max_size_bytes}: "
+                "give start_s and duration_s, a lower rate_hz, or raise the limit",
             )
         # A little beyond the end, so that rounding cannot make the stretch short.
         if first_s is not None and first_s + num_samples / rate_hz > stop_s + 0.1:

@@ -121,8 +121,9 @@ def _decoded(
 def _check_corrupt(path: PathLike, num_corrupt: int, limits: Limits, *, at_s: float) -> None:
     if num_corrupt > limits.max_corrupt_frames:
         raise CorruptMediaError(
-            path, f"is damaged at {at_s:.2f} s ({num_corrupt} damaged frames so far, "
-            f"limits.max_corrupt_frames is {limits.max_corrupt_frames})"
+            path,
+            f"is damaged at {at_s:.2f} s ({num_corrupt} damaged frames so far, "
+            f"limits.max_corrupt_frames is {limits.max_corrupt_frames})",
         )
 
 
@@ -130,8 +131,9 @@ def check_not_hdr(path: PathLike, transfer: int) -> None:
     """Raise `UnsupportedMediaError` for a transfer curve of high dynamic range."""
     if transfer in HDR_CURVES:
         raise UnsupportedMediaError(
-            path, f"is HDR, {HDR_CURVES[transfer]}: cut to 8 bits without tone mapping its colours "
-            "would be wrong; convert it to SDR (BT.709) first"
+            path,
+            f"is HDR, {HDR_CURVES[transfer]}: cut to 8 bits without tone mapping its colours "
+            "would be wrong; convert it to SDR (BT.709) first",
         )
 
 
@@ -139,7 +141,12 @@ class Renderer:
     """Converts decoded frames of one stream to RGB of one size; keeps the scaler between them."""
 
     def __init__(
-        self, path: PathLike, stream: VideoStream, *, size: tuple[int, int] | None, fit: Fit,
+        self,
+        path: PathLike,
+        stream: VideoStream,
+        *,
+        size: tuple[int, int] | None,
+        fit: Fit,
         limits: Limits,
     ) -> None:
         self.path, self.size, self.limits = path, size, limits
@@ -174,15 +181,18 @@ class Renderer:
             coded, self.aspect, orientation=orientation, size=self.size, fit=self.fit
         )
         if self.plan is not None and (plan.width, plan.height) != (
-            self.plan.width, self.plan.height
+            self.plan.width,
+            self.plan.height,
         ):
             raise UnsupportedMediaError(
-                self.path, f"changes its size from {self.plan.width}x{self.plan.height} to "
-                f"{plan.width}x{plan.height}: give a size to read it at"
+                self.path,
+                f"changes its size from {self.plan.width}x{self.plan.height} to "
+                f"{plan.width}x{plan.height}: give a size to read it at",
             )
         if plan.scaled_width * plan.scaled_height > self.limits.max_pixels:
             raise MediaLimitError(
-                self.path, f"would be scaled to {plan.scaled_width}x{plan.scaled_height} to fill "
-                f"the wanted size, above limits.max_pixels of {self.limits.max_pixels}"
+                self.path,
+                f"would be scaled to {plan.scaled_width}x{plan.scaled_height} to fill "
+                f"the wanted size, above limits.max_pixels of {self.limits.max_pixels}",
             )
         return plan

@@ -19,8 +19,16 @@ from cyclorama.media.video import VideoInfo, probe_video
 
 DEFAULT_LIMITS = Limits()
 # Bookkeeping of containers that tells a person nothing.
-DULL_TAGS = {"major_brand", "minor_version", "compatible_brands", "handler_name", "language",
-             "encoder", "duration", "vendor_id"}
+DULL_TAGS = {
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "handler_name",
+    "language",
+    "encoder",
+    "duration",
+    "vendor_id",
+}
 
 
 def describe_file(path: PathLike, *, limits: Limits = DEFAULT_LIMITS) -> str:
@@ -57,8 +65,9 @@ def _text(
     rows += [f"  {'warning':<8}{_plain(warning)}" for warning in warnings]
     if metadata:
         rows.append("  made by cyclorama:")
-        rows += [f"    {_plain(name):<16} {_plain(_value(value))}"
-                 for name, value in metadata.items()]
+        rows += [
+            f"    {_plain(name):<16} {_plain(_value(value))}" for name, value in metadata.items()
+        ]
     return "\n".join(rows)
 
 
@@ -78,8 +87,10 @@ def _size(size_bytes: int) -> str:
 
 
 def _image_lines(info: ImageInfo) -> list[tuple[str, str]]:
-    return [("picture", f"{info.width}x{info.height}, {info.format}, mode {info.mode}"),
-            ("file", _size(info.size_bytes))]
+    return [
+        ("picture", f"{info.width}x{info.height}, {info.format}, mode {info.mode}"),
+        ("file", _size(info.size_bytes)),
+    ]
 
 
 def _sound(info: AudioInfo) -> str:
@@ -88,8 +99,11 @@ def _sound(info: AudioInfo) -> str:
 
 
 def _audio_lines(info: AudioInfo) -> list[tuple[str, str]]:
-    return [("sound", _sound(info)), ("file", f"{_size(info.size_bytes)}, {info.container}"),
-            *_tag_lines(info.tags)]
+    return [
+        ("sound", _sound(info)),
+        ("file", f"{_size(info.size_bytes)}, {info.container}"),
+        *_tag_lines(info.tags),
+    ]
 
 
 def _audio_warnings(info: AudioInfo) -> list[str]:

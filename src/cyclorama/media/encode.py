@@ -68,13 +68,16 @@ def write_video(
     if scale < 1:
         raise ValueError(f"scale must be 1 or more, got {scale}")
     text = metadata_to_text(metadata) if metadata is not None else None
-    checked = (frame.repeat(scale, axis=0).repeat(scale, axis=1) if scale > 1 else frame
-               for frame in _checked(frames))
+    checked = (
+        frame.repeat(scale, axis=0).repeat(scale, axis=1) if scale > 1 else frame
+        for frame in _checked(frames)
+    )
     with write_aside(path) as temporary:
         try:
             if suffix == ".mp4":
-                _write_mp4(temporary, checked, rate_fps, text=text,
-                           crf=DEFAULT_CRF if crf is None else crf)
+                _write_mp4(
+                    temporary, checked, rate_fps, text=text, crf=DEFAULT_CRF if crf is None else crf
+                )
             elif suffix == ".webp":
                 _write_webp(temporary, checked, rate_fps, text=text)
             else:
@@ -134,8 +137,12 @@ def _write_mp4(
         for index, pixels in enumerate(_chain(first, frames)):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             frame = reformatter.reformat(
-                frame, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range="MPEG",
-                interpolation="AREA", threads=1,
+                frame,
+                format="yuv420p",
+                dst_colorspace=Colorspace.ITU709,
+                dst_color_range="MPEG",
+                interpolation="AREA",
+                threads=1,
             )
             frame.pts, frame.time_base = index, 1 / rate
             container.mux(stream.encode(frame))
@@ -167,8 +174,15 @@ def _write_webp(
     if text is not None:
         exif[0x010E] = text  # ImageDescription
     images[0].save(
-        path, format="WEBP", save_all=True, append_images=images[1:], loop=0, quality=90, method=4,
-        duration=_durations(len(images), rate_fps, 1), exif=exif.tobytes() if text else b"",
+        path,
+        format="WEBP",
+        save_all=True,
+        append_images=images[1:],
+        loop=0,
+        quality=90,
+        method=4,
+        duration=_durations(len(images), rate_fps, 1),
+        exif=exif.tobytes() if text else b"",
     )
 
 
@@ -183,8 +197,14 @@ def _write_gif(
     ]
     comment = {"comment": text.encode("ascii")} if text is not None else {}
     images[0].save(
-        path, format="GIF", save_all=True, append_images=images[1:], loop=0, optimize=False,
-        duration=_durations(len(images), rate_fps, 10), **comment,
+        path,
+        format="GIF",
+        save_all=True,
+        append_images=images[1:],
+        loop=0,
+        optimize=False,
+        duration=_durations(len(images), rate_fps, 10),
+        **comment,
     )
 
 

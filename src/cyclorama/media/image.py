@@ -26,6 +26,7 @@ from cyclorama.media.metadata import KEY, metadata_from_text, metadata_to_text
 
 DEFAULT_LIMITS = Limits()
 
+
 @dataclass(frozen=True)
 class ImageInfo:
     """What a picture file declares; ``width`` and ``height`` are as displayed."""
@@ -64,8 +65,12 @@ def probe_image(path: PathLike, *, limits: Limits = DEFAULT_LIMITS) -> ImageInfo
         turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientation
         width, height = image.size[::-1] if turned else image.size
         return ImageInfo(
-            width=width, height=height, format=(image.format or "").lower(), mode=image.mode,
-            num_frames=getattr(image, "n_frames", 1), size_bytes=Path(path).stat().st_size,
+            width=width,
+            height=height,
+            format=(image.format or "").lower(),
+            mode=image.mode,
+            num_frames=getattr(image, "n_frames", 1),
+            size_bytes=Path(path).stat().st_size,
             metadata=picture_metadata(image)[0],
         )
 
@@ -86,8 +91,9 @@ def open_picture(path: PathLike, *, limits: Limits) -> Iterator[Image.Image]:
         width, height = image.size
         if width * height > limits.max_pixels:
             raise MediaLimitError(
-                path, f"is {width}x{height}, above the limit of {limits.max_pixels} pixels: raise "
-                "limits.max_pixels to read it"
+                path,
+                f"is {width}x{height}, above the limit of {limits.max_pixels} pixels: raise "
+                "limits.max_pixels to read it",
             )
         yield image
 
@@ -128,8 +134,11 @@ def write_png(
     """Write uint8 (H, W, 3) or (H, W) as PNG, atomically, with metadata in a text chunk."""
     if Path(path).suffix.lower() != ".png":
         raise ValueError(f"cannot write {Path(path).name}: its suffix must be .png")
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or 0 in image.shape or not (
-        image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if (
+        not isinstance(image, np.ndarray)
+        or image.dtype != np.uint8
+        or 0 in image.shape
+        or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3))
     ):
         shown = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image)
         raise ValueError(f"an image must be uint8 (H, W, 3) or (H, W), got {shown}")
@@ -160,8 +169,8 @@ def contact_sheet(
         raise ValueError("a contact sheet needs at least one clip")
     if captions is not None and len(captions) != len(clips):
         raise ValueError(f"need one caption a clip: {len(captions)} captions, {len(clips)} clips")
-    for name, value in (("columns", columns), ("scale", scale), ("clips_per_row", clips_per_row),
-                        ("font_size", font_size)):
+    counts = {"columns": columns, "scale": scale, "clips_per_row": clips_per_row}
+    for name, value in {**counts, "font_size": font_size}.items():
         if value < 1:
             raise ValueError(f"{name} must be 1 or more, got {value}")
     strips = [_strip(clip, columns=columns, scale=scale) for clip in clips]
@@ -170,14 +179,23 @@ def contact_sheet(
     texts = list(captions) if captions is not None else [""] * len(clips)
     wrapped = [wrap_text(text, font, width_px=cell_width) for text in texts]
     line_height = round(font_size * 1.35)
-    heights = [strip.height + (2 + line_height * len(lines) if lines else 0)
-               for strip, lines in zip(strips, wrapped, strict=True)]
-    rows = [range(i, min(i + clips_per_row, len(clips)))
-            for i in range(0, len(clips), clips_per_row)]
+    heights = [
+        strip.height + (2 + line_height * len(lines) if lines else 0)
+        for strip, lines in zip(strips, wrapped, strict=True)
+    ]
+    rows = [
+        range(i, min(i + clips_per_row, len(clips))) for i in range(0, len(clips), clips_per_row)
+    ]
     row_heights = [max(heights[i] for i in row) for row in rows]
     across = min(clips_per_row, len(clips))
-    sheet = Image.new("RGB", (MARGIN + across * (cell_width + MARGIN),
-                              MARGIN + sum(height + MARGIN for height in row_heights)), PAPER)
+    sheet = Image.new(
+        "RGB",
+        (
+            MARGIN + across * (cell_width + MARGIN),
+            MARGIN + sum(height + MARGIN for height in row_heights),
+        ),
+        PAPER,
+    )
     draw = ImageDraw.Draw(sheet)
     top = MARGIN
     for row, row_height in zip(rows, row_heights, strict=True):
@@ -202,15 +220,19 @@ def write_contact_sheet(
     metadata: Mapping[str, object] | None = None,
 ) -> None:
     """Write `contact_sheet` of the clips as PNG, atomically."""
-    sheet = contact_sheet(clips, captions=captions, columns=columns, scale=scale,
-                          clips_per_row=clips_per_row)
+    sheet = contact_sheet(
+        clips, captions=captions, columns=columns, scale=scale, clips_per_row=clips_per_row
+    )
     write_png(path, sheet, metadata=metadata)
 
 
 def _strip(clip: np.ndarray, *, columns: int, scale: int) -> Image.Image:
     """Return evenly chosen frames of one clip side by side, a pixel of paper between them."""
-    if not isinstance(clip, np.ndarray) or clip.dtype != np.uint8 or clip.ndim != 4 or (
-        clip.shape[3] != 3 or 0 in clip.shape
+    if (
+        not isinstance(clip, np.ndarray)
+        or clip.dtype != np.uint8
+        or clip.ndim != 4
+        or (clip.shape[3] != 3 or 0 in clip.shape)
     ):
         shown = f"{clip.dtype} {clip.shape}" if isinstance(clip, np.ndarray) else type(clip)
         raise ValueError(f"clips must be uint8 (T, H, W, 3), got {shown}")
@@ -242,8 +264,11 @@ def wrap_text(
             if line:
                 lines.append(line)
             while font.getlength(word) > width_px and len(word) > 1:
-                fits = max(1, next(n for n in range(1, len(word) + 1)
-                                   if font.getlength(word[:n]) > width_px) - 1)
+                fits = max(
+                    1,
+                    next(n for n in range(1, len(word) + 1) if font.getlength(word[:n]) > width_px)
+                    - 1,
+                )
                 lines.append(word[:fits])
                 word = word[fits:]
             line = word

@@ -88,8 +88,11 @@ def open_container(path: PathLike, *, limits: Limits) -> Iterator[InputContainer
     """Open one media file of a known format for reading; every failure is a `MediaError`."""
     check_exists(path)
     # Probing decodes a picture: without this bound an 8192x8192 stream costs 150 MB right here.
-    options = {"max_pixels": str(limits.max_pixels), "format_whitelist": FORMATS,
-               "protocol_whitelist": "file"}
+    options = {
+        "max_pixels": str(limits.max_pixels),
+        "format_whitelist": FORMATS,
+        "protocol_whitelist": "file",
+    }
     try:
         container = av.open(
             "file:" + str(Path(path).absolute()), options=options, metadata_errors="replace"
@@ -113,8 +116,7 @@ def _why_not_opened(path: PathLike) -> str:
 
 def video_stream(path: PathLike, container: InputContainer, *, limits: Limits) -> VideoStream:
     """Return the first moving-picture stream, its decoder bounded by ``limits.max_pixels``."""
-    streams = [s for s in container.streams.video
-               if not s.disposition & Disposition.attached_pic]
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         kinds = sorted({stream.type for stream in container.streams})
         raise UnreadableMediaError(path, f"holds no video, only {', '.join(kinds) or 'nothing'}")
@@ -129,8 +131,9 @@ def video_stream(path: PathLike, container: InputContainer, *, limits: Limits) -
         raise UnreadableMediaError(path, "does not say how large its pictures are")
     if width * height > limits.max_pixels:
         raise MediaLimitError(
-            path, f"has pictures of {width}x{height}, above the limit of {limits.max_pixels} "
-            "pixels: raise limits.max_pixels to read it"
+            path,
+            f"has pictures of {width}x{height}, above the limit of {limits.max_pixels} "
+            "pixels: raise limits.max_pixels to read it",
         )
     # Codecs round sides up to whole blocks; the bound is on what a lying header could cost.
     bound = max(limits.max_pixels, (width + 64) * (height + 64))
@@ -146,8 +149,9 @@ def frame_orientation(path: PathLike, frame: av.VideoFrame) -> Orientation:
     orientation = orientation_of(np.frombuffer(bytes(data), np.int32))
     if orientation is None:
         raise UnsupportedMediaError(
-            path, f"is to be shown turned by {frame.rotation} degrees, and only multiples of 90 "
-            "are handled: re-encode it upright"
+            path,
+            f"is to be shown turned by {frame.rotation} degrees, and only multiples of 90 "
+            "are handled: re-encode it upright",
         )
     return orientation
 
@@ -232,15 +236,25 @@ def probe_container(path: PathLike, *, limits: Limits) -> VideoInfo:
         if metadata is not None:
             del tags["comment"]
         return VideoInfo(
-            width=width, height=height, duration_s=duration_s, rate_fps=rate_fps,
+            width=width,
+            height=height,
+            duration_s=duration_s,
+            rate_fps=rate_fps,
             is_variable_rate=_is_uneven(packet_times_s, tick_s(stream)),
             container=container_name(path, container),
-            codec=stream.codec_context.name, pixel_format=frame.format.name,
-            num_frames=stream.frames, has_audio=bool(container.streams.audio),
-            rotation_degrees=orientation.rotation_degrees, is_mirrored=orientation.is_mirrored,
-            pixel_aspect=aspect, is_hdr=frame.color_trc in HDR_CURVES,
-            is_interlaced=frame.interlaced_frame, is_truncated=index_past_end(path, stream),
-            size_bytes=Path(path).stat().st_size, metadata=metadata or {}, tags=tags,
+            codec=stream.codec_context.name,
+            pixel_format=frame.format.name,
+            num_frames=stream.frames,
+            has_audio=bool(container.streams.audio),
+            rotation_degrees=orientation.rotation_degrees,
+            is_mirrored=orientation.is_mirrored,
+            pixel_aspect=aspect,
+            is_hdr=frame.color_trc in HDR_CURVES,
+            is_interlaced=frame.interlaced_frame,
+            is_truncated=index_past_end(path, stream),
+            size_bytes=Path(path).stat().st_size,
+            metadata=metadata or {},
+            tags=tags,
         )
 
 

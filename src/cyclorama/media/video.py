@@ -98,22 +98,43 @@ def read_video(
     wrong with the file: unreadable, corrupt, truncated, HDR, above the limits, or ending before
     start_s + duration_s.
     """
-    _check_arguments(size, fit, rate_fps, start_s=start_s, duration_s=duration_s,
-                     num_threads=num_threads, limits=limits)
+    _check_arguments(
+        size,
+        fit,
+        rate_fps,
+        start_s=start_s,
+        duration_s=duration_s,
+        num_threads=num_threads,
+        limits=limits,
+    )
     check_exists(path)
     end_s = None if duration_s is None else start_s + duration_s
-    source = _open_pictures(path, size=size, fit=fit, start_s=start_s, end_s=end_s, limits=limits,
-                            num_threads=num_threads)
+    source = _open_pictures(
+        path,
+        size=size,
+        fit=fit,
+        start_s=start_s,
+        end_s=end_s,
+        limits=limits,
+        num_threads=num_threads,
+    )
     with source as (pictures, tick_s), media_errors(path):
         ending = _until_end(path, pictures, start_s=start_s, end_s=end_s)
-        chosen = select_pictures(ending, start_s=start_s, end_s=end_s, rate_fps=rate_fps,
-                                 tick_s=tick_s)
+        chosen = select_pictures(
+            ending, start_s=start_s, end_s=end_s, rate_fps=rate_fps, tick_s=tick_s
+        )
         return _collect(path, chosen, rate_fps=rate_fps, start_s=start_s, limits=limits)
 
 
 def _check_arguments(
-    size: tuple[int, int] | None, fit: str, rate_fps: float | None, *, start_s: float,
-    duration_s: float | None, num_threads: int, limits: Limits,
+    size: tuple[int, int] | None,
+    fit: str,
+    rate_fps: float | None,
+    *,
+    start_s: float,
+    duration_s: float | None,
+    num_threads: int,
+    limits: Limits,
 ) -> None:
     if fit not in FITS:
         raise ValueError(f"fit must be one of {', '.join(FITS)}, got {fit!r}")
@@ -133,8 +154,14 @@ def _check_arguments(
 
 @contextmanager
 def _open_pictures(
-    path: PathLike, *, size: tuple[int, int] | None, fit: Fit, start_s: float,
-    end_s: float | None, limits: Limits, num_threads: int,
+    path: PathLike,
+    *,
+    size: tuple[int, int] | None,
+    fit: Fit,
+    start_s: float,
+    end_s: float | None,
+    limits: Limits,
+    num_threads: int,
 ) -> Iterator[tuple[Iterator[Picture], float]]:
     """Yield the pictures of a file of any kind and the finest step of its clock in seconds."""
     if animation_format(path):
@@ -147,29 +174,43 @@ def _open_pictures(
         stream.codec_context.thread_type = "AUTO"
         declared_s = declared_duration_s(container, stream)
         if declared_s is not None:
-            _check_range(path, declared_s, start_s=start_s, end_s=end_s,
-                         slack_s=1.5 / float(stream.average_rate or 10), limits=limits)
-        pictures = decode_pictures(path, container, stream=stream, size=size, fit=fit,
-                                   start_s=start_s, limits=limits)
+            _check_range(
+                path,
+                declared_s,
+                start_s=start_s,
+                end_s=end_s,
+                slack_s=1.5 / float(stream.average_rate or 10),
+                limits=limits,
+            )
+        pictures = decode_pictures(
+            path, container, stream=stream, size=size, fit=fit, start_s=start_s, limits=limits
+        )
         yield pictures, tick_s(stream)
 
 
 def _check_range(
-    path: PathLike, length_s: float, *, start_s: float, end_s: float | None, slack_s: float,
+    path: PathLike,
+    length_s: float,
+    *,
+    start_s: float,
+    end_s: float | None,
+    slack_s: float,
     limits: Limits,
 ) -> None:
     if start_s >= length_s:
         raise MediaRangeError(path, f"lasts {length_s:.3f} s: nothing begins at {start_s:g} s")
     if end_s is not None and end_s > length_s + slack_s:
         raise MediaRangeError(
-            path, f"lasts {length_s:.3f} s: cannot read {start_s:g} s to {end_s:g} s; ask for at "
-            f"most duration_s={length_s - start_s:.3f} from there"
+            path,
+            f"lasts {length_s:.3f} s: cannot read {start_s:g} s to {end_s:g} s; ask for at "
+            f"most duration_s={length_s - start_s:.3f} from there",
         )
     wanted_s = (end_s if end_s is not None else length_s) - start_s
     if wanted_s > limits.max_duration_s * (1 + 1e-9):
         raise MediaLimitError(
-            path, f"reading {wanted_s:.1f} s is above limits.max_duration_s of "
-            f"{limits.max_duration_s:g}: give start_s and duration_s, or raise the limit"
+            path,
+            f"reading {wanted_s:.1f} s is above limits.max_duration_s of "
+            f"{limits.max_duration_s:g}: give start_s and duration_s, or raise the limit",
         )
 
 
@@ -191,7 +232,11 @@ def _until_end(
 
 
 def select_pictures(
-    pictures: Iterator[Picture], *, start_s: float, end_s: float | None, rate_fps: float | None,
+    pictures: Iterator[Picture],
+    *,
+    start_s: float,
+    end_s: float | None,
+    rate_fps: float | None,
     tick_s: float,
 ) -> Iterator[tuple[float, Picture]]:
     """Yield (instant, picture on display then): at each tick of a rate, or each picture once.
@@ -227,8 +272,12 @@ def select_pictures(
 
 
 def _collect(
-    path: PathLike, chosen: Iterator[tuple[float, Picture]], *, rate_fps: float | None,
-    start_s: float, limits: Limits,
+    path: PathLike,
+    chosen: Iterator[tuple[float, Picture]],
+    *,
+    rate_fps: float | None,
+    start_s: float,
+    limits: Limits,
 ) -> Clip:
     images: deque[np.ndarray] = deque()
     times_s: list[float] = []
@@ -239,16 +288,18 @@ def _collect(
         last = picture
         if time_s - start_s > limits.max_duration_s:
             raise MediaLimitError(
-                path, f"is longer than limits.max_duration_s of {limits.max_duration_s:g}: give "
-                "start_s and duration_s, or raise the limit"
+                path,
+                f"is longer than limits.max_duration_s of {limits.max_duration_s:g}: give "
+                "start_s and duration_s, or raise the limit",
             )
         if len(images) > limits.max_frames or len(images) * images[0].nbytes > (
             limits.max_size_bytes
         ):
             raise MediaLimitError(
-                path, f"gives more than limits allow ({limits.max_frames} frames, "
+                path,
+                f"gives more than limits allow ({limits.max_frames} frames, "
                 f"{limits.max_size_bytes} bytes decoded): give a duration_s, a lower rate_fps or "
-                "a smaller size, or raise the limit"
+                "a smaller size, or raise the limit",
             )
     if last is None:
         raise MediaRangeError(path, f"no picture begins between {start_s:g} s and the wanted end")

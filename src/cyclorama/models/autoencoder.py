@@ -162,8 +162,11 @@ def cut_bricks(
     for part, frames, time in (("first", first, 1), ("rest", rest, compression.time)):
         if frames.shape[1]:
             bricks[part] = rearrange(
-                frames, "B (t p) (h a) (w b) c -> B t (h w) (p a b c)",
-                p=time, a=compression.space, b=compression.space,
+                frames,
+                "B (t p) (h a) (w b) c -> B t (h w) (p a b c)",
+                p=time,
+                a=compression.space,
+                b=compression.space,
             )
     return bricks
 
@@ -190,8 +193,13 @@ def lay_bricks(
     return torch.cat(
         [
             rearrange(
-                flat, "B t (h w) (p a b c) -> B (t p) (h a) (w b) c",
-                h=height, p=1 if part == "first" else compression.time, a=space, b=space, c=3,
+                flat,
+                "B t (h w) (p a b c) -> B (t p) (h a) (w b) c",
+                h=height,
+                p=1 if part == "first" else compression.time,
+                a=space,
+                b=space,
+                c=3,
             )
             for part, flat in bricks.items()
         ],
@@ -288,8 +296,9 @@ class Autoencoder(nn.Module):
         begins, height = past is None, video.shape[2] // self.config.space
         _check_part(video, self.compression, begins=begins)
         bricks = cut_bricks(video, self.compression, begins=begins)
-        x, past = self._run(self.encoder, self.embed(bricks), (height, video.shape[3]
-                            // self.config.space), past)
+        x, past = self._run(
+            self.encoder, self.embed(bricks), (height, video.shape[3] // self.config.space), past
+        )
         learned = self.to_latent(divide(self.norm_encoder(x), begins=begins))
         latents = self.linear_to_latent(bricks) + learned
         return rearrange(latents, "B t (h w) C -> B t h w C", h=height), past
@@ -345,7 +354,11 @@ def principal_components(bricks: Float[Tensor, "n P"], channels: int) -> tuple[T
 
 AUTOENCODERS = {
     "tiny": AutoencoderConfig(
-        channels=8, encoder_width=32, encoder_depth=1, decoder_width=32, decoder_depth=1,
+        channels=8,
+        encoder_width=32,
+        encoder_depth=1,
+        decoder_width=32,
+        decoder_depth=1,
         head_size=16,
     ),
     "nano": AutoencoderConfig(),

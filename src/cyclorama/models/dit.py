@@ -108,9 +108,7 @@ def lay_row(
     Captions are padded with id 0 to a multiple of ``text_multiple`` (at least one multiple, so
     that no sample is without text); padding is a token like any other.
     """
-    padded = [
-        [*ids, *[0] * (padded_length(len(ids), text_multiple) - len(ids))] for ids in texts
-    ]
+    padded = [[*ids, *[0] * (padded_length(len(ids), text_multiple) - len(ids))] for ids in texts]
     text_lengths = [len(ids) for ids in padded]
     video_lengths = [len(p) for p in positions]
     num_text, place, segment, row_positions = sum(text_lengths), [], [], []
@@ -146,8 +144,13 @@ def unpatchify(
 ) -> Float[Tensor, "t h w C"]:
     """Undo `patchify`."""
     return rearrange(
-        tokens, "(t h w) (a b C) -> t (h a) (w b) C",
-        t=grid.num_frames, h=grid.height, w=grid.width, a=patch, b=patch,
+        tokens,
+        "(t h w) (a b C) -> t (h a) (w b) C",
+        t=grid.num_frames,
+        h=grid.height,
+        w=grid.width,
+        a=patch,
+        b=patch,
     )
 
 
@@ -161,12 +164,11 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width, bias=False)
         self.norm_q, self.norm_k = RMSNorm(head_size), RMSNorm(head_size)
 
-    def heads(
-        self, x_LD: Tensor, *, cos: Tensor, sin: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def heads(self, x_LD: Tensor, *, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return rotated queries and keys, and values: (L, N, K) each."""
-        q, k, v = rearrange(self.qkv(x_LD), "L (three N K) -> three L N K", three=3,
-                            K=self.head_size)
+        q, k, v = rearrange(
+            self.qkv(x_LD), "L (three N K) -> three L N K", three=3, K=self.head_size
+        )
         cos, sin = cos[:, None].to(q.dtype), sin[:, None].to(q.dtype)
         q = rotate(self.norm_q(q), cos=cos, sin=sin)
         return q, rotate(self.norm_k(k), cos=cos, sin=sin), v
@@ -180,9 +182,7 @@ class TextBlock(nn.Module):
         self.norm_attention, self.norm_mlp = RMSNorm(width), RMSNorm(width)
         self.attention, self.mlp = Attention(width, head_size), SwiGLU(width)
 
-    def forward(
-        self, x_LD: Tensor, *, cos: Tensor, sin: Tensor, runs: Sequence[Run]
-    ) -> Tensor:
+    def forward(self, x_LD: Tensor, *, cos: Tensor, sin: Tensor, runs: Sequence[Run]) -> Tensor:
         """Return the row after this block."""
         q, k, v = self.attention.heads(self.norm_attention(x_LD), cos=cos, sin=sin)
         x_LD = x_LD + self.attention.out(segment_attention(q, k, v_LNK=v, runs=runs).flatten(1))
@@ -215,7 +215,12 @@ class Block(nn.Module):
         return x_LD + gate_mlp * self.mlp(hidden)
 
     def forward(
-        self, x_LD: Tensor, modulation_L6D: Tensor, *, cos: Tensor, sin: Tensor,
+        self,
+        x_LD: Tensor,
+        modulation_L6D: Tensor,
+        *,
+        cos: Tensor,
+        sin: Tensor,
         runs: Sequence[Run],
     ) -> Tensor:
         """Return the row after this block."""
@@ -270,32 +275,38 @@ class DiT(nn.Module):
     ) -> Float[Tensor, "Lv P"]:
         """Return the clean tokens foreseen from noisy ones, each of its own time in [0, 1]."""
         dtype = self.video_in.weight.dtype
-        text_LtD, pooled_GD = self.encode_text(row)                     # (Lt, text), (G, text)
+        text_LtD, pooled_GD = self.encode_text(row)  # (Lt, text), (G, text)
         features = fourier_features(row.positions, POSITION_PERIODS).to(dtype)
-        video_LvD = self.video_in(tokens_LvP.to(dtype))                 # (Lv, D)
+        video_LvD = self.video_in(tokens_LvP.to(dtype))  # (Lv, D)
         x_LD = torch.cat((self.text_in(text_LtD), video_LvD))[row.place]  # (L, D)
-        x_LD = x_LD + self.position_in(features)                        # (L, D)
-        modulation_L6D = self.modulate(times_Lv, pooled_GD, row=row)    # (L, 6, D)
+        x_LD = x_LD + self.position_in(features)  # (L, D)
+        modulation_L6D = self.modulate(times_Lv, pooled_GD, row=row)  # (L, 6, D)
         angles = axial_angles(
-            row.positions, head_size=self.config.head_size,
-            max_period=(64.0, 8.0, 8.0), min_period=(0.5, 0.5, 0.5),
+            row.positions,
+            head_size=self.config.head_size,
+            max_period=(64.0, 8.0, 8.0),
+            min_period=(0.5, 0.5, 0.5),
         )
-        cos, sin = angles.cos(), angles.sin()                           # (L, K / 2)
+        cos, sin = angles.cos(), angles.sin()  # (L, K / 2)
         for block in self.blocks:
             x_LD = block(x_LD, modulation_L6D, cos=cos, sin=sin, runs=row.runs)  # (L, D)
         shift, scale = (modulation_L6D[:, :2] + self.table_out).unbind(dim=1)
         x_LD = self.norm_out(x_LD) * (1 + scale) + shift
-        return self.video_out(x_LD[row.place_video])                    # (Lv, P)
+        return self.video_out(x_LD[row.place_video])  # (Lv, P)
 
     def encode_text(self, row: Row) -> tuple[Float[Tensor, "Lt D"], Float[Tensor, "G D"]]:
         """Return contextual text tokens and their mean for each sample."""
         x_LD = self.embed_text(row.text_ids)
-        starts = torch.cat([
-            torch.arange(length, dtype=torch.float64).repeat(count)
-            for count, length in row.text_runs
-        ]).to(x_LD.device)
+        starts = torch.cat(
+            [
+                torch.arange(length, dtype=torch.float64).repeat(count)
+                for count, length in row.text_runs
+            ]
+        ).to(x_LD.device)
         angles = axial_angles(
-            starts[:, None], head_size=self.config.head_size, max_period=(512.0,),
+            starts[:, None],
+            head_size=self.config.head_size,
+            max_period=(512.0,),
             min_period=(4.0,),
         )
         for block in self.text_blocks:

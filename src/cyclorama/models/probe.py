@@ -146,8 +146,10 @@ class TokenBlock(nn.Module):
     def forward(self, x_BLD: Tensor, *, cos: Tensor, sin: Tensor) -> Tensor:
         """Return tokens of the same shape; ``cos`` and ``sin`` (L, K / 2) rotate positions."""
         q, k, v = rearrange(
-            self.qkv(self.norm_attention(x_BLD)), "B L (three N K) -> three (B N) L K",
-            three=3, K=self.head_size,
+            self.qkv(self.norm_attention(x_BLD)),
+            "B L (three N K) -> three (B N) L K",
+            three=3,
+            K=self.head_size,
         )
         cos, sin = cos.to(q.dtype), sin.to(q.dtype)
         q = rotate(self.norm_q(q), cos=cos, sin=sin)
@@ -183,9 +185,7 @@ class Probe(nn.Module):
         self.sum_weight = nn.Parameter(torch.ones(1))
         self.sizes = sizes
 
-    def forward(
-        self, clips: Float[Tensor, "B T H W 3"], times_T: Real[Tensor, "T"]
-    ) -> Evidence:
+    def forward(self, clips: Float[Tensor, "B T H W 3"], times_T: Real[Tensor, "T"]) -> Evidence:
         """Judge prepared clips; ``times_T`` are the numbers of the frames looked at."""
         num_clips, num_frames = clips.shape[:2]
         flat = rearrange(clips, "B T H W C -> (B T) C H W").to(self.stem.weight.dtype)
@@ -197,12 +197,12 @@ class Probe(nn.Module):
         for block in self.deep_blocks:
             deep = block(deep)
         deep = over_channels(self.norm_deep, deep)
-        cells = self.cells(x, deep, num_clips=num_clips)                 # (B, T, h, w, P + 1)
-        presence = self.weigh_cells(cells)                               # (B, P)
+        cells = self.cells(x, deep, num_clips=num_clips)  # (B, T, h, w, P + 1)
+        presence = self.weigh_cells(cells)  # (B, P)
         deep = rearrange(deep, "(B T) C h w -> B T h w C", T=num_frames)
         told = self.tell_story(deep, times_T)
         count, family, camera = told.float().split(self.sizes, dim=-1)
-        total = presence.sigmoid().sum(dim=-1, keepdim=True)             # (B, 1)
+        total = presence.sigmoid().sum(dim=-1, keepdim=True)  # (B, 1)
         steps = torch.arange(self.config.max_count + 1, device=total.device)
         count = count - self.sum_weight.float() * (steps - total).square()
         return Evidence(presence, count, family, camera, cells)
@@ -224,17 +224,20 @@ class Probe(nn.Module):
         num_colours = len(self.config.colours)
         shown = cells[..., :-1].exp()
         square = min(cells.shape[2:4]) ** 2
-        area = shown.sum(dim=(2, 3)) / square                            # (B, T, P)
+        area = shown.sum(dim=(2, 3)) / square  # (B, T, P)
         mean = area.mean(dim=1) + AREA_FLOOR
         by_pair = rearrange(mean, "B (c s) -> B c s", c=num_colours)
-        features = torch.stack((
-            mean.log(),
-            (area.amax(dim=1) + AREA_FLOOR).log(),
-            cells[..., :-1].amax(dim=(1, 2, 3)).clamp(min=-12.0),
-            (area / (area + 4 * AREA_FLOOR)).mean(dim=1),
-            (by_pair / by_pair.sum(dim=2, keepdim=True)).flatten(1).log(),
-            (by_pair / by_pair.sum(dim=1, keepdim=True)).flatten(1).log(),
-        ), dim=-1)
+        features = torch.stack(
+            (
+                mean.log(),
+                (area.amax(dim=1) + AREA_FLOOR).log(),
+                cells[..., :-1].amax(dim=(1, 2, 3)).clamp(min=-12.0),
+                (area / (area + 4 * AREA_FLOOR)).mean(dim=1),
+                (by_pair / by_pair.sum(dim=2, keepdim=True)).flatten(1).log(),
+                (by_pair / by_pair.sum(dim=1, keepdim=True)).flatten(1).log(),
+            ),
+            dim=-1,
+        )
         return self.weigh(features.to(self.weigh[0].weight.dtype))[..., 0].float()
 
     def tell_story(self, deep: Float[Tensor, "B T h w C"], times_T: Tensor) -> Tensor:
@@ -248,8 +251,10 @@ class Probe(nn.Module):
         axes = (times_T.cpu(), torch.arange(height), torch.arange(width))
         positions = torch.cartesian_prod(*(axis.double() for axis in axes))
         angles = axial_angles(
-            positions, head_size=self.config.head_size,
-            max_period=(128.0, 16.0, 16.0), min_period=(4.0, 3.0, 3.0),
+            positions,
+            head_size=self.config.head_size,
+            max_period=(128.0, 16.0, 16.0),
+            min_period=(4.0, 3.0, 3.0),
         ).to(x.device)
         x = x.flatten(1, 3)
         for block in self.blocks:
@@ -282,20 +287,26 @@ def read_verdicts(evidence: Evidence, config: ProbeConfig) -> list[Verdict]:
     presences' logits and the log-probability of a count of k largest. Each alone errs more
     often: a cylinder that looks like a cube from some sides would count as both.
     """
-    sure, order = evidence.presence.topk(config.max_count, dim=1)        # (B, max_count)
+    sure, order = evidence.presence.topk(config.max_count, dim=1)  # (B, max_count)
     gains = F.pad(sure.cumsum(dim=1), (1, 0)) + evidence.count.log_softmax(dim=1)
     sizes = gains.argmax(dim=1).tolist()
     chances = evidence.presence.sigmoid()
     doubts = torch.minimum(chances, 1 - chances).amax(dim=1)
     rows = zip(
-        order.tolist(), sizes, evidence.count.argmax(1).tolist(),
-        evidence.family.argmax(1).tolist(), evidence.camera.argmax(1).tolist(), doubts.tolist(),
+        order.tolist(),
+        sizes,
+        evidence.count.argmax(1).tolist(),
+        evidence.family.argmax(1).tolist(),
+        evidence.camera.argmax(1).tolist(),
+        doubts.tolist(),
         strict=True,
     )
     return [
         Verdict(
             objects=frozenset(config.pairs[number] for number in best[:size]),
-            count=count, family=config.families[family], camera=config.cameras[camera],
+            count=count,
+            family=config.families[family],
+            camera=config.cameras[camera],
             doubt=doubt,
         )
         for best, size, count, family, camera, doubt in rows
@@ -310,8 +321,15 @@ STAGE_WORDS = {
 }
 PROBES = {
     "tiny": ProbeConfig(
-        **STAGE_WORDS, num_frames=3, stem_channels=8, channels=16, deep_channels=16,
-        num_blocks=1, width=32, depth=1, head_size=16,
+        **STAGE_WORDS,
+        num_frames=3,
+        stem_channels=8,
+        channels=16,
+        deep_channels=16,
+        num_blocks=1,
+        width=32,
+        depth=1,
+        head_size=16,
     ),
     "stage": ProbeConfig(**STAGE_WORDS),
 }

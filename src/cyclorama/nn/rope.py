@@ -40,9 +40,7 @@ def axial_angles(
     angles = []
     for axis, part in enumerate(parts):
         fast, slow = min_period[axis], max_period[axis]
-        exponents = torch.linspace(
-            0, 1, part // 2, dtype=torch.float64, device=positions_LA.device
-        )
+        exponents = torch.linspace(0, 1, part // 2, dtype=torch.float64, device=positions_LA.device)
         periods = fast * (slow / fast) ** exponents
         angles.append(positions_LA[..., axis, None].double() * (2 * torch.pi / periods))
     return torch.cat(angles, dim=-1).float()

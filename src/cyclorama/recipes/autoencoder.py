@@ -48,8 +48,13 @@ class AutoencoderRun(Config):
 
 
 def run(
-    config: AutoencoderRun, source: Source, *, directory: Path,
-    report: Callable[[str], None] = print, hook: Hook | None = None, compiled: bool = True,
+    config: AutoencoderRun,
+    source: Source,
+    *,
+    directory: Path,
+    report: Callable[[str], None] = print,
+    hook: Hook | None = None,
+    compiled: bool = True,
 ) -> Path:
     """Train the autoencoder on ``source`` and return the path of its weights.
 
@@ -65,15 +70,28 @@ def run(
         source, config.budget_pixels, config.loop.seed, max_frames=config.max_frames
     )
     trained = train(
-        model, partial(autoencoding_loss, config=config.loss), batches=batches,
-        config=config.loop, directory=directory, hook=hook,
-        compile_model=compile_blocks if compiled else None, report=report,
+        model,
+        partial(autoencoding_loss, config=config.loss),
+        batches=batches,
+        config=config.loop,
+        directory=directory,
+        hook=hook,
+        compile_model=compile_blocks if compiled else None,
+        report=report,
     )
     measure_latents(trained, source)
     path = directory / "autoencoder.safetensors"
-    save_weights(path, trained, kind="autoencoder", facts=facts_as_text({
-        "recipe": "autoencoder", "run": config.model_dump(mode="json"),
-    }))
+    save_weights(
+        path,
+        trained,
+        kind="autoencoder",
+        facts=facts_as_text(
+            {
+                "recipe": "autoencoder",
+                "run": config.model_dump(mode="json"),
+            }
+        ),
+    )
     return path
 
 

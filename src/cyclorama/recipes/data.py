@@ -18,9 +18,15 @@ class DataConfig(Config):
     num_clips: int = 7200
     num_workers: int = 2
     # Frames x rows x columns, and the share of clips that have this size.
-    sizes: dict[str, float] = Field(default_factory=lambda: {
-        "17x64x64": 0.70, "17x64x96": 0.10, "17x96x64": 0.10, "33x64x64": 0.05, "9x96x96": 0.05,
-    })
+    sizes: dict[str, float] = Field(
+        default_factory=lambda: {
+            "17x64x64": 0.70,
+            "17x64x96": 0.10,
+            "17x96x64": 0.10,
+            "33x64x64": 0.05,
+            "9x96x96": 0.05,
+        }
+    )
 
     def shapes(self) -> tuple[tuple[VideoShape, float], ...]:
         """Return the sizes as shapes with their shares."""
@@ -45,8 +51,13 @@ def open_data(
                 report(f"rendered {done}/{total} clips")
 
         return build_worlds_cache(
-            directory, domain=config.domain, split=config.split, num_clips=config.num_clips,
-            shapes=config.shapes(), num_workers=config.num_workers, progress=progress,
+            directory,
+            domain=config.domain,
+            split=config.split,
+            num_clips=config.num_clips,
+            shapes=config.shapes(),
+            num_workers=config.num_workers,
+            progress=progress,
         )
     if spec.endswith(".lance"):
         from cyclorama.data.store import open_store

@@ -46,8 +46,13 @@ class MakerRun(Config):
 
 
 def run(
-    config: MakerRun, source: Source, *, directory: Path,
-    report: Callable[[str], None] = print, hook: Hook | None = None, compiled: bool = True,
+    config: MakerRun,
+    source: Source,
+    *,
+    directory: Path,
+    report: Callable[[str], None] = print,
+    hook: Hook | None = None,
+    compiled: bool = True,
 ) -> Path:
     """Train the generator on ``source`` and return the path of its weights.
 
@@ -60,26 +65,43 @@ def run(
         update={"latent_channels": autoencoder.model.config.channels}
     )
     cache = build_latent_cache(
-        directory / "latents", source, encode=encode_uint8(autoencoder.model),
-        name=f"{autoencoder.checksum[:16]} {config.data.digest()} {len(source)}", report=report,
+        directory / "latents",
+        source,
+        encode=encode_uint8(autoencoder.model),
+        name=f"{autoencoder.checksum[:16]} {config.data.digest()} {len(source)}",
+        report=report,
     )
     torch.manual_seed(config.loop.seed)
     batches = RowBatches(
-        cache, autoencoder.model.compression, model_config.patch, model_config.text_multiple,
-        prompt_ids, config.loss, config.loop.seed,
+        cache,
+        autoencoder.model.compression,
+        model_config.patch,
+        model_config.text_multiple,
+        prompt_ids,
+        config.loss,
+        config.loop.seed,
     )
     model = DiT(model_config)
     if config.start:
         start_from_weights(model, config.start, kind="maker")
     trained = train(
-        model, denoising_loss, batches=batches, config=config.loop, directory=directory,
-        hook=hook, compile_model=compile_blocks if compiled else None, report=report,
+        model,
+        denoising_loss,
+        batches=batches,
+        config=config.loop,
+        directory=directory,
+        hook=hook,
+        compile_model=compile_blocks if compiled else None,
+        report=report,
     )
     path = directory / "maker.safetensors"
-    save_weights(path, trained, kind="maker", facts=facts_as_text({
-        "recipe": "maker", "run": config.model_dump(mode="json"),
-        "autoencoder": autoencoder.checksum, "words": " ".join(batches.words()),
-    }))
+    facts = {
+        "recipe": "maker",
+        "run": config.model_dump(mode="json"),
+        "autoencoder": autoencoder.checksum,
+        "words": " ".join(batches.words()),
+    }
+    save_weights(path, trained, kind="maker", facts=facts_as_text(facts))
     return path
 
 

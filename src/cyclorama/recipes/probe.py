@@ -46,8 +46,12 @@ class ProbeRun(Config):
 
 
 def run(
-    config: ProbeRun, source: Source, *, directory: Path,
-    report: Callable[[str], None] = print, hook: Hook | None = None,
+    config: ProbeRun,
+    source: Source,
+    *,
+    directory: Path,
+    report: Callable[[str], None] = print,
+    hook: Hook | None = None,
 ) -> Path:
     """Train the probe on ``source`` and return the path of its weights."""
     corrupt, checksum = None, "none"
@@ -55,29 +59,55 @@ def run(
         opened = load_weights(find_weights(config.autoencoder), kind="autoencoder")
         checksum = opened.checksum
         corrupt = build_rebuilt_clips(
-            directory / "rebuilt", source, model=opened.model, num_clips=config.num_rebuilt,
-            latent_noise=config.latent_noise, name=f"{checksum} {config.data.digest()}",
+            directory / "rebuilt",
+            source,
+            model=opened.model,
+            num_clips=config.num_rebuilt,
+            latent_noise=config.latent_noise,
+            name=f"{checksum} {config.data.digest()}",
             report=report,
         )
     torch.manual_seed(config.loop.seed)
     batches = JudgingBatches(
         ShapeBatches(source, config.budget_pixels, config.loop.seed),
-        config.model, config.loss, corrupt,
+        config.model,
+        config.loss,
+        corrupt,
     )
     trained = train(
-        Probe(config.model), partial(judging_loss, config=config.loss), batches=batches,
-        config=config.loop, directory=directory, hook=hook, report=report,
+        Probe(config.model),
+        partial(judging_loss, config=config.loss),
+        batches=batches,
+        config=config.loop,
+        directory=directory,
+        hook=hook,
+        report=report,
     )
     path = directory / "probe.safetensors"
-    save_weights(path, trained, kind="probe", facts=facts_as_text({
-        "recipe": "probe", "run": config.model_dump(mode="json"), "autoencoder": checksum,
-    }))
+    save_weights(
+        path,
+        trained,
+        kind="probe",
+        facts=facts_as_text(
+            {
+                "recipe": "probe",
+                "run": config.model_dump(mode="json"),
+                "autoencoder": checksum,
+            }
+        ),
+    )
     return path
 
 
 def build_rebuilt_clips(
-    directory: Path, source: Source, *, model: Autoencoder, num_clips: int, latent_noise: float,
-    name: str, report: Callable[[str], None] = print,
+    directory: Path,
+    source: Source,
+    *,
+    model: Autoencoder,
+    num_clips: int,
+    latent_noise: float,
+    name: str,
+    report: Callable[[str], None] = print,
 ) -> Corrupt:
     """Pass the first clips of a source through an autoencoder, keep them on disk, and look up.
 

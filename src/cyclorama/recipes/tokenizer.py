@@ -20,9 +20,7 @@ def run(books: Sequence[Path], clips: Path, *, to: Path) -> Tokenizer:
     cache = open_worlds_cache(clips)
     captions = [text for i in range(len(cache)) for text in cache[i].captions.values()]
     share_bytes = sum(len(text.encode()) for text in captions) // len(books) - 200
-    texts = [
-        book.read_bytes()[:share_bytes].decode(errors="ignore") for book in books
-    ]
+    texts = [book.read_bytes()[:share_bytes].decode(errors="ignore") for book in books]
     tokenizer = train_tokenizer(mix_texts(texts, captions))
     tokenizer.save(to)
     return tokenizer

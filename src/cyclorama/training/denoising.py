@@ -72,12 +72,11 @@ class RowBatches:
     def __call__(self, step: int) -> NoisyRow:
         """Return the row of ``step``."""
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) * 2 + 1)
-        clips = [
-            self._draw_clip(int(item), generator) for item in self.plan.items_of(step)
-        ]
+        clips = [self._draw_clip(int(item), generator) for item in self.plan.items_of(step)]
         clips.sort(key=self._lengths, reverse=True)  # equal lengths together: few runs
-        texts, tokens, times, positions = zip(*((c[0], c[1], c[2], c[3]) for c in clips),
-                                              strict=True)
+        texts, tokens, times, positions = zip(
+            *((c[0], c[1], c[2], c[3]) for c in clips), strict=True
+        )
         clean, times_Lv = torch.cat(tokens), torch.cat(times)
         noise = standard_noise(tuple(clean.shape), generator)
         row = lay_row(texts, positions, text_multiple=self.text_multiple)

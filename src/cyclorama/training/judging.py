@@ -84,10 +84,12 @@ class JudgingBatches:
         items = [int(item) for item in self.deal.items_of(step)]
         samples = [self.deal.source[item] for item in items]
         picks = jittered_frames(samples[0].shape.num_frames, self.probe, rng=rng)
-        frames = np.stack([
-            self._seen(item, sample, rng)[picks]
-            for item, sample in zip(items, samples, strict=True)
-        ])
+        frames = np.stack(
+            [
+                self._seen(item, sample, rng)[picks]
+                for item, sample in zip(items, samples, strict=True)
+            ]
+        )
         clips = spoil(prepare_clips(torch.from_numpy(frames), self.probe), self.config, rng=rng)
         truths = [truth_of(sample, self.probe) for sample in samples]
         cells = np.stack([cells_of(sample, picks, config=self.probe) for sample in samples])
@@ -155,7 +157,9 @@ def truth_of(sample: Sample, config: ProbeConfig) -> tuple[list[float], int, int
         presence[number] = 1.0
     count = min(int(truth["count"]), config.max_count)
     return (
-        presence, count, number_of(truth["family"], config.families, what="family"),
+        presence,
+        count,
+        number_of(truth["family"], config.families, what="family"),
         number_of(truth["camera"], config.cameras, what="camera"),
     )
 
@@ -208,8 +212,7 @@ def judging_loss(
     device = next(model.parameters()).device
     found: Evidence = model(batch.clips.to(device), batch.times)
     presence, count, family, camera, cells = (
-        x.to(device) for x in
-        (batch.presence, batch.count, batch.family, batch.camera, batch.cells)
+        x.to(device) for x in (batch.presence, batch.count, batch.family, batch.camera, batch.cells)
     )
     pairs = F.binary_cross_entropy_with_logits(found.presence, presence, reduction="none")
     loss = (

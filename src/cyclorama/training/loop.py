@@ -143,9 +143,7 @@ def _step(
             group["lr"] = config.optimizer.lr * factor
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    update_average(
-        state.average, state.model, decay=config.average_decay, num_updates=state.step
-    )
+    update_average(state.average, state.model, decay=config.average_decay, num_updates=state.step)
     return {**total, "gradient_norm": norm.item(), "lr": config.optimizer.lr * factor}
 
 
@@ -158,7 +156,11 @@ def _check_finite(what: str, value: Tensor, *, step: int) -> None:
 
 
 def _log(
-    directory: Path, step: int, metrics: Metrics, rate: float, config: LoopConfig,
+    directory: Path,
+    step: int,
+    metrics: Metrics,
+    rate: float,
+    config: LoopConfig,
     report: Callable[[str], None],
 ) -> None:
     append_jsonl(directory / "metrics.jsonl", {"step": step, "steps_per_s": rate, **metrics})

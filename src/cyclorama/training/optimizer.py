@@ -85,8 +85,11 @@ class Muon(torch.optim.Optimizer):
 
 def is_block_matrix(name: str, parameter: nn.Parameter) -> bool:
     """Whether Muon should take a parameter: a matrix inside a numbered block."""
-    return parameter.ndim == 2 and any(part.isdigit() for part in name.split(".")) \
+    return (
+        parameter.ndim == 2
+        and any(part.isdigit() for part in name.split("."))
         and name.endswith("weight")
+    )
 
 
 def make_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
@@ -104,8 +107,12 @@ def make_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.opt
         torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=1e-8)
     ]
     if matrices:
-        optimizers.append(Muon(
-            matrices, lr=config.lr, momentum=config.muon_momentum,
-            weight_decay=config.weight_decay,
-        ))
+        optimizers.append(
+            Muon(
+                matrices,
+                lr=config.lr,
+                momentum=config.muon_momentum,
+                weight_decay=config.weight_decay,
+            )
+        )
     return optimizers

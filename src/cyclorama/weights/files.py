@@ -45,8 +45,11 @@ def save_weights(path: Path, model: nn.Module, *, kind: str, facts: dict[str, st
     if kind not in KINDS:
         raise ValueError(f"unknown kind of model {kind!r}: have {', '.join(KINDS)}")
     tensors = {
-        name: (t.to(torch.bfloat16) if t.is_floating_point() and t.ndim > 1
-               and not name.startswith("latent_") else t).contiguous()
+        name: (
+            t.to(torch.bfloat16)
+            if t.is_floating_point() and t.ndim > 1 and not name.startswith("latent_")
+            else t
+        ).contiguous()
         for name, t in model.state_dict().items()
     }
     metadata = {**facts, "kind": kind, "config": model.config.to_json()}
