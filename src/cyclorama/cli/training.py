@@ -91,14 +91,14 @@ def made_sheets(config: Any, source: Any, *, directory: Path) -> Callable[[Any, 
     samples = [source[index] for index in range(min(SHEET_CLIPS, len(source)))]
     requests = [
         VideoRequest(
-            prompt=next(iter(sample.captions.values())),
+            prompt=_words_of(sample),
             width=sample.shape.width,
             height=sample.shape.height,
             num_frames=sample.shape.num_frames,
             rate_fps=sample.rate_fps,
         )
         for sample in samples
-        if sample.captions
+        if _words_of(sample)  # footage may come without words
     ]
 
     def write_sheet(model: Any, step: int) -> None:
@@ -109,6 +109,11 @@ def made_sheets(config: Any, source: Any, *, directory: Path) -> Callable[[Any, 
             write_contact_sheet(directory / f"sheet-{step:07d}.png", clips, captions=captions)
 
     return write_sheet
+
+
+def _words_of(sample: Any) -> str:
+    """Return the first caption of a sample that says something, or nothing."""
+    return next((text for text in sample.captions.values() if text.strip()), "")
 
 
 def drawing_curves(directory: Path, report: Callable[[str], None]) -> Callable[[str], None]:
