@@ -2,6 +2,7 @@
 # runs through them (.ci/run). Everything lives in .venv; nothing is installed elsewhere.
 PYTHON ?= python3
 BIN := .venv/bin
+FILMS ?=
 # Byte code is written when a module is first imported; compiling all of torch while installing
 # would double the time that the first demo takes.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
@@ -31,8 +32,15 @@ size:  ## lines per package, and what the uncommitted change adds
 	  printf "%6d lines %3d files  in all\n", all, count }' | sort -rn
 	@git diff --shortstat HEAD -- src
 
-bench: .venv/bench  ## every benchmark of benchmarks/, one after the other
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+bench: .venv/bench  ## every benchmark; those on footage need FILMS=folder
+	$(BIN)/python benchmarks/rendering.py
+	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/autoencoder_peer.py
+	$(BIN)/python benchmarks/dit_peer.py
+	@if [ -d "$(FILMS)" ]; then set -x; \
+	  $(BIN)/python benchmarks/decoding.py $(FILMS)/*.mp4; \
+	  $(BIN)/python benchmarks/ingest.py $(FILMS); \
+	else echo "decoding and ingest are left out: give FILMS=folder of .mp4 files"; fi
 
 docs: .venv/dev  ## write docs/help.md from the command line, then check every link
 	@$(BIN)/python docs/pages.py

@@ -14,7 +14,7 @@ PREVIEW_EVERY = 2  # steps between pictures; a picture costs about as much as a 
 DEMO_PROMPTS = (
     "a red ball rolls to the left on a white floor",
     "a blue cube falls to the floor and bounces",
-    "a yellow cylinder slides to the right on a charcoal floor",
+    "a yellow cylinder slides to the right on a dark gray floor",
     "a green ball rolls to the right and hits a purple cube",
     "an orange cone and a cyan ball on a checkered floor as the camera orbits to the left",
     "a pink ball is thrown to the right on a beige floor",
