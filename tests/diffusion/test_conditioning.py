@@ -25,6 +25,18 @@ def test_never_is_all_of_it_clean(task, grid, seed):
         assert torch.equal(clean.flatten(1).all(dim=1), clean.flatten(1).any(dim=1))
 
 
+def test_random_frames_leave_one_to_make_and_differ():
+    masks = [
+        clean_mask("random frames", TokenGrid(2, 1, 1), generator=generator(seed)).flatten()
+        for seed in range(200)
+    ]
+    assert {tuple(mask.tolist()) for mask in masks} == {
+        (False, False),
+        (True, False),
+        (False, True),
+    }
+
+
 @given(st.integers(3, 6), seeds)
 def test_tasks_leave_what_they_say(num_frames, seed):
     grid = TokenGrid(num_frames, 3, 4)
