@@ -29,7 +29,8 @@ from training_step import CLIP, noise_cache, parameters_in
 
 from cyclorama.data.prompt import prompt_ids
 from cyclorama.diffusion.flow import TIME_FLOOR
-from cyclorama.models.dit import DITS, DiT, DiTConfig, unpatchify
+from cyclorama.models.dit import DITS, DiT, DiTConfig
+from cyclorama.nn.patch import unpatchify
 from cyclorama.recipes.maker import compile_blocks
 from cyclorama.shapes import Compression, TokenGrid, latent_shape, token_grid
 from cyclorama.training.denoising import DenoisingConfig, NoisyRow, RowBatches, denoising_loss

@@ -1,33 +1,39 @@
-"""The diffusion transformer: packed = alone, a sample never sees another, positions in seconds."""
+"""The diffusion transformer, with and without its head over single latents.
+
+Packed = alone, a sample never sees another, everything matters.
+"""
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from cyclorama.models.dit import (
-    DITS,
-    DiT,
-    DiTConfig,
-    lay_row,
-    patchify,
-    token_positions,
-    unpatchify,
-)
+from cyclorama.models.dit import DITS, DiT, DiTConfig
+from cyclorama.nn.patch import latent_positions, lay_row
 from cyclorama.shapes import Compression, TokenGrid
 
 TINY = DiTConfig(
-    latent_channels=3, width=64, depth=2, head_size=32, text_width=32, text_depth=1, vocabulary=64
+    latent_channels=3,
+    width=64,
+    depth=2,
+    head_size=32,
+    detail_width=32,
+    text_width=32,
+    text_depth=1,
+    vocabulary=64,
 )
 COMPRESSION = Compression(space=8, time=4, channels=3)
 GRIDS = [TokenGrid(3, 2, 2), TokenGrid(1, 4, 2), TokenGrid(2, 2, 3)]
 TEXTS = [[5, 6, 7], [], list(range(10, 21))]
 
 
+@pytest.fixture(scope="module", params=[0, 1], ids=["no head", "head"])
+def config(request):
+    return TINY.model_copy(update={"detail_depth": request.param})
+
+
 @pytest.fixture(scope="module")
-def model(shaken):
+def model(config, shaken):
     torch.manual_seed(0)
-    return shaken(DiT(TINY)).double()
+    return shaken(DiT(config)).double()
 
 
 def samples(seed=0):
@@ -36,7 +42,7 @@ def samples(seed=0):
         torch.randn(g.num_tokens, TINY.token_size, generator=generator).double() for g in GRIDS
     ]
     times = [torch.rand(g.num_tokens, generator=generator).double() for g in GRIDS]
-    positions = [token_positions(g, rate_fps=8.0, compression=COMPRESSION, patch=2) for g in GRIDS]
+    positions = [latent_positions(g, rate_fps=8.0, compression=COMPRESSION, patch=2) for g in GRIDS]
     return tokens, times, positions
 
 
@@ -95,89 +101,47 @@ def test_one_tokens_time_reaches_its_neighbours(model):
     assert ((after - before).abs().amax(dim=1) > 0).all()
 
 
-def test_fresh_it_foresees_nothing_at_all():
+@torch.no_grad()
+def test_fresh_it_foresees_nothing_at_all(config):
     torch.manual_seed(0)
-    out = run(DiT(TINY).double(), (0, 1, 2))
-    assert all(not part.any() for part in out.values())
+    out = run(DiT(config).double(), (0, 1, 2))
+    # Nothing is a clean token of zeros, or with the head no velocity: what is seen, stays.
+    for number, tokens in enumerate(samples()[0]):
+        assert torch.equal(out[number], tokens if config.detail_depth else torch.zeros_like(tokens))
 
 
-def test_every_weight_is_used(shaken):
-    model = shaken(DiT(TINY)).double()
+def test_every_weight_is_used(config, shaken):
+    model = shaken(DiT(config)).double()
     sum(part.square().sum() for part in run(model, (0, 1, 2)).values()).backward()
     idle = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert idle == []
 
 
-@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.sampled_from([1, 2, 3]))
-def test_patches_go_back(num_frames, height, width, patch):
-    grid = TokenGrid(num_frames, height, width)
-    latents = torch.randn(num_frames, height * patch, width * patch, 3)
-    tokens = patchify(latents, patch)
-    assert tokens.shape == (grid.num_tokens, 3 * patch**2)
-    assert torch.equal(unpatchify(tokens, grid, patch=patch), latents)
+def with_head(shaken):
+    torch.manual_seed(0)
+    return shaken(DiT(TINY.model_copy(update={"detail_depth": 1}))).double()
 
 
-def test_a_token_is_one_square_of_the_latent():
-    latents = torch.arange(2 * 4 * 6).reshape(2, 4, 6, 1).float()
-    tokens = patchify(latents, 2)
-    assert tokens[0].tolist() == [0, 1, 6, 7]
-    assert tokens[3].tolist() == [12, 13, 18, 19]  # second row of tokens
-    assert tokens[6].tolist() == [24, 25, 30, 31]  # second latent frame
+@torch.no_grad()
+def test_clean_tokens_pass_the_head_unchanged(shaken):
+    model = with_head(shaken)
+    tokens, times, positions = samples()
+    times[0] = times[0].clone()
+    times[0][2:5] = 0.0
+    out = run(model, (0,), data=(tokens, times, positions))[0]
+    assert torch.equal(out[2:5], tokens[0][2:5])
+    others = torch.cat((out[:2] - tokens[0][:2], out[5:] - tokens[0][5:]))
+    assert (others.abs().amax(dim=1) > 1e-6).all()
 
 
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 3)), min_size=1, max_size=6))
-def test_where_everything_stands_in_a_row(sizes):
-    texts = [list(range(1, n + 1)) for n, _ in sizes]
-    positions = [torch.full((v, 3), float(number)).double() for number, (_, v) in enumerate(sizes)]
-    row = lay_row(texts, positions, text_multiple=4)
-    num_text, num_video = len(row.text_ids), sum(v for _, v in sizes)
-    assert sorted(row.place.tolist()) == list(range(num_text + num_video))
-    assert row.place[row.place_video].tolist() == list(range(num_text, num_text + num_video))
-    assert row.segment.tolist() == sorted(row.segment.tolist())
-    assert sum(count * length for count, length in row.runs) == len(row.place)
-    assert sum(count * length for count, length in row.text_runs) == num_text
-    for number, text in enumerate(texts):
-        own = row.text_ids[row.text_segment == number].tolist()
-        assert own[: len(text)] == text
-        assert not any(own[len(text) :])
-        assert len(own) % 4 == 0
-        assert 0 < len(own) < max(len(text), 1) + 4
-        here = row.positions[row.segment == number]
-        assert not here[: len(own)].any()  # text stands at the origin
-        assert torch.equal(here[len(own) :], positions[number])
-
-
-def test_positions_are_seconds_and_centred_units():
-    places = token_positions(TokenGrid(3, 2, 4), rate_fps=8.0, compression=COMPRESSION, patch=2)
-    seconds, rows, columns = places.reshape(3, 2, 4, 3).unbind(dim=-1)
-    # A first frame at 0, then groups of frames 1..4 and 5..8 at their middles.
-    assert seconds[:, 0, 0].tolist() == [0, 2.5 / 8, 6.5 / 8]
-    torch.testing.assert_close(rows, -rows.flip(1))
-    torch.testing.assert_close(columns, -columns.flip(2))
-    half_side = 8**0.5 / 2
-    torch.testing.assert_close(columns[0, 0].diff(), torch.full((3,), 1 / half_side).double())
-    torch.testing.assert_close(rows[0, :, 0].diff(), torch.full((1,), 1 / half_side).double())
-
-
-def test_a_shorter_clip_stands_where_the_longer_one_begins():
-    long, short = (
-        token_positions(TokenGrid(t, 2, 2), rate_fps=12.0, compression=COMPRESSION, patch=2)
-        for t in (5, 2)
-    )
-    assert torch.equal(long[: len(short)], short)
-
-
-def test_texts_and_clips_must_be_as_many():
-    with pytest.raises(ValueError, match=r"shorter|longer"):
-        lay_row([[1], [2]], [torch.zeros(1, 3).double()], text_multiple=4)
-
-
-def test_a_row_moves_as_a_whole():
-    row = lay_row(TEXTS, samples()[2], text_multiple=4)
-    moved = row.to("meta")
-    assert all(x.device.type == "meta" for x in vars(moved).values() if torch.is_tensor(x))
-    assert moved.runs == row.runs
+@torch.no_grad()
+def test_the_head_tells_the_latents_of_a_token_apart(shaken):
+    model = with_head(shaken)
+    tokens, times, positions = samples()
+    before = run(model, (0,))[0]
+    # The latents of each token change places; the token's own place stays.
+    after = run(model, (0,), data=(tokens, times, [p.flip(1) for p in positions]))[0]
+    assert ((after - before).abs().amax(dim=1) > 1e-6).all()
 
 
 @pytest.mark.parametrize("name", DITS)

@@ -11,7 +11,7 @@ from cyclorama.data.prompt import prompt_ids
 from cyclorama.data.worlds_live import worlds_clips
 from cyclorama.diffusion.flow import interpolate, standard_noise
 from cyclorama.inference.video import load_maker, unknown_words
-from cyclorama.models.dit import lay_row, patchify, token_positions
+from cyclorama.nn.patch import latent_positions, lay_row, patchify
 from cyclorama.shapes import LatentShape, VideoShape, token_grid
 from cyclorama.training.autoencoding import to_model_range
 
@@ -57,7 +57,7 @@ def test_latents_have_the_generators_scale(maker, latents):
 def test_the_maker_foresees_clips_and_its_words_help(maker, clips, latents):
     patch = maker.dit.config.patch
     grid = token_grid(LatentShape(*latents.shape[1:4]), patch)
-    positions = token_positions(
+    positions = latent_positions(
         grid, rate_fps=8.0, compression=maker.autoencoder.compression, patch=patch
     )
     tokens = [patchify(z, patch) for z in maker.autoencoder.normalise(latents)]

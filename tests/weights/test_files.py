@@ -129,15 +129,38 @@ def test_a_run_goes_on_from_weights_of_its_own_sizes(tmp_path, kind, model):
     save_weights(path, model, kind=kind, facts={})
     model_class, config = MODELS[kind]
     fresh = model_class(config)
-    start_from_weights(fresh, str(path), kind=kind)
+    assert start_from_weights(fresh, str(path), kind=kind) == []
     for name, value in load_weights(path).model.state_dict().items():
         assert torch.equal(fresh.state_dict()[name], value)
-    depth = "depth" if kind == "maker" else "decoder_depth"
-    deeper = model_class(config.model_copy(update={depth: 4}))
-    with pytest.raises(ValueError, match="has other sizes than this run"):
-        start_from_weights(deeper, str(path), kind=kind)
     with pytest.raises(ValueError, match=f"holds {kind}, needed: probe"):
         start_from_weights(fresh, str(path), kind="probe")
+
+
+def test_a_new_head_starts_fresh_on_blocks_that_go_on(tmp_path, shaken):
+    path = tmp_path / "a.safetensors"
+    plain = DITS["tiny"].model_copy(update={"detail_depth": 0})
+    save_weights(path, shaken(DiT(plain)), kind="maker", facts={})
+    old = load_weights(path).model.state_dict()
+    model = DiT(DITS["tiny"])
+    fresh = {name: value.clone() for name, value in model.state_dict().items()}
+    new = start_from_weights(model, str(path), kind="maker")
+    assert new == [name for name in fresh if name.startswith("detail.")] != []
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, fresh[name] if name in new else old[name]), name
+
+
+@pytest.mark.parametrize(
+    ("changes", "tensor"),
+    [({"vocabulary": 64}, r"embed_text\.weight"), ({"detail_width": 64}, r"detail\.\S+")],
+)
+def test_parts_of_another_size_are_named(tmp_path, shaken, changes, tensor):
+    path = tmp_path / "a.safetensors"
+    save_weights(path, shaken(DiT(DITS["tiny"])), kind="maker", facts={})
+    model = DiT(DITS["tiny"].model_copy(update=changes))
+    fresh = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match=f"other sizes than this run, first of them {tensor};"):
+        start_from_weights(model, str(path), kind="maker")
+    assert all(torch.equal(value, fresh[name]) for name, value in model.state_dict().items())
 
 
 def test_facts_are_text():

@@ -35,12 +35,12 @@ def drafts(domain, count, twist=""):
 
 
 def test_the_stage_keeps_its_recipes():
-    """Caches and the bundled weights were made from these seeds."""
+    """Caches, and figures measured on a split, are of these seeds: a change must be meant."""
     digest = hashlib.sha256()
     for twist in ("", "test_pair", "test_fast", "test_cam"):
         for recipe in drafts(STAGE, 100, twist):
             digest.update(recipe_to_json(recipe).encode())
-    assert digest.hexdigest()[:16] == "1d15f97a5b130630"
+    assert digest.hexdigest()[:16] == "b3a39fda22263f52"
 
 
 @given(st.integers(0, 10**9), st.sampled_from(sorted(DOMAINS)), st.sampled_from(["", *TESTS]))
@@ -73,7 +73,8 @@ def test_hash_is_of_the_scene_not_of_the_seed():
 def test_splits_exclude_one_another(domain, split):
     if split == "test_template" and domain is STAGE:
         pytest.skip("the stage has no held-out families")
-    made = drafts(domain, 150 if (split, domain) == ("test_count", STAGE) else 40, twist=split)
+    # Four large objects seldom find room on the stage: of 60 drafts about one does.
+    made = drafts(domain, 300 if (split, domain) == ("test_count", STAGE) else 40, twist=split)
     # Nearly all have just the peculiarity that was asked for; the others belong nowhere.
     assert sum(traits(recipe) == (split,) for recipe in made) >= 2
     for recipe in made:

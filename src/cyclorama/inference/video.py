@@ -24,7 +24,8 @@ from cyclorama.diffusion.samplers import SAMPLERS
 from cyclorama.diffusion.schedule import sampling_times, shift_for
 from cyclorama.inference.tiling import decode_parts
 from cyclorama.models.autoencoder import Autoencoder
-from cyclorama.models.dit import DiT, lay_row, patchify, token_positions, unpatchify
+from cyclorama.models.dit import DiT
+from cyclorama.nn.patch import latent_positions, lay_row, patchify, unpatchify
 from cyclorama.shapes import (
     LatentShape,
     TokenGrid,
@@ -198,7 +199,7 @@ def _velocity_field(
 ) -> Callable[[Tensor, float], Tensor]:
     """Return the guided velocity of all clips as a function of their tokens and a time."""
     positions = [
-        token_positions(
+        latent_positions(
             grid,
             rate_fps=r.rate_fps,
             compression=maker.autoencoder.compression,

@@ -8,28 +8,29 @@ which reaches the blocks through one shared modulation network plus a small tabl
 and in space units centred on the frame and scaled by its area, so that a size or a length never
 seen falls between those that were. Queries and keys are normalised.
 
-The network predicts the *clean* tokens (Li and He 2025, "Back to basics": a token here has as many
-numbers as a block is wide, and noise would not pass); `diffusion.flow` turns that into a velocity.
+A token is several latents (`patch` squared of them), cheap to think about but coarse to draw with:
+the borders of tokens show. A light head therefore goes over the single latents once more, with the
+blocks' result as its condition, and predicts their velocity (decoupled head: Wang et al. 2025,
+"DDT"); the network returns the *clean* tokens that velocity implies. Without the head
+(``detail_depth=0``) the blocks predict clean tokens themselves (Li and He 2025, "Back to basics").
 A small bidirectional text encoder is trained with it.
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cyclorama.config import Config
-from cyclorama.nn.attention import Run, runs_of, segment_attention
+from cyclorama.nn.attention import Run, segment_attention
 from cyclorama.nn.embed import fourier_features
 from cyclorama.nn.mlp import SwiGLU
 from cyclorama.nn.norm import RMSNorm
+from cyclorama.nn.patch import Row
 from cyclorama.nn.rope import axial_angles, rotate
-from cyclorama.shapes import Compression, TokenGrid
 
 
 class DiTConfig(Config):
@@ -40,6 +41,8 @@ class DiTConfig(Config):
     width: int = 320
     depth: int = 8
     head_size: int = 64
+    detail_width: int = 128
+    detail_depth: int = 0  # blocks of the head over single latents; 0: no head
     text_width: int = 192
     text_depth: int = 2
     vocabulary: int = 8192
@@ -51,106 +54,13 @@ class DiTConfig(Config):
         return self.patch**2 * self.latent_channels
 
 
-@dataclass(frozen=True)
-class Row:
-    """Where everything stands in a packed row of L tokens: Lt of text, Lv of spacetime."""
-
-    text_ids: Int[Tensor, "Lt"]
-    text_runs: tuple[Run, ...]
-    text_segment: Int[Tensor, "Lt"]  # which sample a text token belongs to
-    place: Int[Tensor, "L"]  # row order as indices into [text tokens, spacetime tokens]
-    place_video: Int[Tensor, "Lv"]  # where in the row each spacetime token stands
-    runs: tuple[Run, ...]
-    segment: Int[Tensor, "L"]
-    positions: Float[Tensor, "L 3"]  # seconds, row, column; text stands at the origin
-    num_segments: int
-
-    def to(self, device: torch.device | str) -> "Row":
-        """Return the row with its tensors on ``device``."""
-        moved = {
-            name: value.to(device) if isinstance(value, Tensor) else value
-            for name, value in vars(self).items()
-        }
-        return Row(**moved)
-
-
-def token_positions(
-    grid: TokenGrid, *, rate_fps: float, compression: Compression, patch: int
-) -> Float[Tensor, "Lv 3"]:
-    """Return (seconds, row, column) of each token of one clip, in the order time, row, column.
-
-    A latent frame stands at the middle of the frames it holds. Rows and columns are counted from
-    the centre in units of half the side of a square of the frame's area.
-    """
-    steps = torch.arange(grid.num_frames, dtype=torch.float64)
-    middle = (steps - 1) * compression.time + (compression.time + 1) / 2
-    seconds = torch.where(steps > 0, middle, steps) / rate_fps
-    half_side = math.sqrt(grid.height * grid.width) / 2
-    rows = (torch.arange(grid.height, dtype=torch.float64) + 0.5 - grid.height / 2) / half_side
-    columns = (torch.arange(grid.width, dtype=torch.float64) + 0.5 - grid.width / 2) / half_side
-    axes = torch.meshgrid(seconds, rows, columns, indexing="ij")
-    return torch.stack(axes, dim=-1).reshape(-1, 3)
-
-
-def padded_length(num_ids: int, multiple: int) -> int:
-    """Return the tokens a caption takes: the next multiple, and at least one."""
-    return max(1, -(-num_ids // multiple)) * multiple
-
-
-def lay_row(
-    texts: Sequence[Sequence[int]],
-    positions: Sequence[Float[Tensor, "_ 3"]],
-    *,
-    text_multiple: int,
-) -> Row:
-    """Lay samples end to end: each is its caption's token ids and its tokens' positions.
-
-    Captions are padded with id 0 to a multiple of ``text_multiple`` (at least one multiple, so
-    that no sample is without text); padding is a token like any other.
-    """
-    padded = [[*ids, *[0] * (padded_length(len(ids), text_multiple) - len(ids))] for ids in texts]
-    text_lengths = [len(ids) for ids in padded]
-    video_lengths = [len(p) for p in positions]
-    num_text, place, segment, row_positions = sum(text_lengths), [], [], []
-    text_start, video_start = 0, num_text
-    for number, (num_t, num_v) in enumerate(zip(text_lengths, video_lengths, strict=True)):
-        place += [torch.arange(text_start, text_start + num_t)]
-        place += [torch.arange(video_start, video_start + num_v)]
-        segment.append(torch.full((num_t + num_v,), number))
-        row_positions += [torch.zeros(num_t, 3, dtype=torch.float64), positions[number]]
-        text_start, video_start = text_start + num_t, video_start + num_v
-    place_L = torch.cat(place)
-    place_of = torch.empty_like(place_L).scatter_(0, place_L, torch.arange(len(place_L)))
-    return Row(
-        text_ids=torch.tensor([token for ids in padded for token in ids]),
-        text_runs=runs_of(text_lengths),
-        text_segment=torch.repeat_interleave(torch.tensor(text_lengths)),
-        place=place_L,
-        place_video=place_of[num_text:],
-        runs=runs_of([t + v for t, v in zip(text_lengths, video_lengths, strict=True)]),
-        segment=torch.cat(segment),
-        positions=torch.cat(row_positions),
-        num_segments=len(padded),
-    )
-
-
-def patchify(latents: Float[Tensor, "t h w C"], patch: int) -> Float[Tensor, "Lv P"]:
-    """Cut one clip's latents into tokens, in the order time, row, column."""
-    return rearrange(latents, "t (h a) (w b) C -> (t h w) (a b C)", a=patch, b=patch)
-
-
-def unpatchify(
-    tokens: Float[Tensor, "Lv P"], grid: TokenGrid, *, patch: int
-) -> Float[Tensor, "t h w C"]:
-    """Undo `patchify`."""
-    return rearrange(
-        tokens,
-        "(t h w) (a b C) -> t (h a) (w b) C",
-        t=grid.num_frames,
-        h=grid.height,
-        w=grid.width,
-        a=patch,
-        b=patch,
+def video_angles(positions_L3: Float[Tensor, "L 3"], head_size: int) -> Float[Tensor, "L A"]:
+    """Return rotary angles of places in time and space."""
+    return axial_angles(
+        positions_L3,
+        head_size=head_size,
+        max_period=(64.0, 8.0, 8.0),
+        min_period=(0.5, 0.5, 0.5),
     )
 
 
@@ -229,6 +139,43 @@ class Block(nn.Module):
         return self.after(x_LD, mixed_LD, modulation_L6D=modulation_L6D)
 
 
+class DetailHead(nn.Module):
+    """Predict each latent's velocity from the noisy latents and what the blocks made of tokens."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        width, latents = config.detail_width, config.patch**2
+        self.head_size = min(config.head_size, width)
+        self.latent_in = nn.Linear(config.latent_channels, width)
+        self.token_in = nn.Linear(config.width, latents * width)
+        self.modulation = nn.Linear(config.width, 6 * width)
+        self.blocks = nn.ModuleList(
+            Block(width, self.head_size) for _ in range(config.detail_depth)
+        )
+        self.norm_out = RMSNorm(width, gain=False)
+        self.table_out = nn.Parameter(torch.zeros(2, width))
+        self.out = nn.Linear(width, config.latent_channels)
+
+    def forward(
+        self, hidden_LvD: Tensor, tokens_LvP: Tensor, *, condition_LvD: Tensor, row: Row
+    ) -> Float[Tensor, "Lv P"]:
+        """Return the velocity of each token's latents; ``condition`` holds time and text."""
+        num_latents = row.latent_positions.shape[1]
+        latents_MC = rearrange(tokens_LvP, "Lv (S C) -> (Lv S) C", S=num_latents)
+        spread_MD = rearrange(self.token_in(hidden_LvD), "Lv (S D) -> (Lv S) D", S=num_latents)
+        x_MD = self.latent_in(latents_MC) + spread_MD  # (M, D), M = Lv S latents
+        modulation_M6D = rearrange(
+            self.modulation(condition_LvD), "Lv (six D) -> Lv six D", six=6
+        ).repeat_interleave(num_latents, dim=0)
+        angles = video_angles(row.latent_positions.flatten(0, 1), self.head_size)
+        cos, sin = angles.cos(), angles.sin()
+        for block in self.blocks:
+            x_MD = block(x_MD, modulation_M6D, cos=cos, sin=sin, runs=row.video_runs)
+        shift, scale = (modulation_M6D[:, :2] + self.table_out).unbind(dim=1)
+        x_MD = self.norm_out(x_MD) * (1 + scale) + shift
+        return rearrange(self.out(x_MD), "(Lv S) C -> Lv (S C)", S=num_latents)
+
+
 class DiT(nn.Module):
     """Predict clean spacetime tokens from noisy ones, their times, and text."""
 
@@ -250,7 +197,10 @@ class DiT(nn.Module):
         self.blocks = nn.ModuleList(Block(width, config.head_size) for _ in range(config.depth))
         self.norm_out = RMSNorm(width, gain=False)
         self.table_out = nn.Parameter(torch.zeros(2, width))
-        self.video_out = nn.Linear(width, config.token_size)
+        if config.detail_depth:
+            self.detail = DetailHead(config)
+        else:
+            self.video_out = nn.Linear(width, config.token_size)
         self.initialise()
 
     @torch.no_grad()
@@ -263,8 +213,14 @@ class DiT(nn.Module):
                     nn.init.zeros_(module.bias)
         nn.init.normal_(self.embed_text.weight, std=0.5)
         nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.video_out.weight)
-        for block in self.blocks:
+        blocks = list(self.blocks)
+        if self.config.detail_depth:
+            nn.init.zeros_(self.detail.modulation.weight)
+            nn.init.zeros_(self.detail.out.weight)
+            blocks += self.detail.blocks
+        else:
+            nn.init.zeros_(self.video_out.weight)
+        for block in blocks:
             # Gates open a little at once: with all of them shut the first few hundred steps of a
             # short CPU run would only open them.
             block.table[2].fill_(0.3)
@@ -280,19 +236,21 @@ class DiT(nn.Module):
         video_LvD = self.video_in(tokens_LvP.to(dtype))  # (Lv, D)
         x_LD = torch.cat((self.text_in(text_LtD), video_LvD))[row.place]  # (L, D)
         x_LD = x_LD + self.position_in(features)  # (L, D)
-        modulation_L6D = self.modulate(times_Lv, pooled_GD, row=row)  # (L, 6, D)
-        angles = axial_angles(
-            row.positions,
-            head_size=self.config.head_size,
-            max_period=(64.0, 8.0, 8.0),
-            min_period=(0.5, 0.5, 0.5),
-        )
+        condition_LD = self.condition(times_Lv, pooled_GD, row=row)
+        modulation_L6D = rearrange(self.modulation(condition_LD), "L (six D) -> L six D", six=6)
+        angles = video_angles(row.positions, self.config.head_size)
         cos, sin = angles.cos(), angles.sin()  # (L, K / 2)
         for block in self.blocks:
             x_LD = block(x_LD, modulation_L6D, cos=cos, sin=sin, runs=row.runs)  # (L, D)
         shift, scale = (modulation_L6D[:, :2] + self.table_out).unbind(dim=1)
         x_LD = self.norm_out(x_LD) * (1 + scale) + shift
-        return self.video_out(x_LD[row.place_video])  # (Lv, P)
+        x_LvD = x_LD[row.place_video]
+        if not self.config.detail_depth:
+            return self.video_out(x_LvD)  # (Lv, P)
+        flow_LvP = self.detail(
+            x_LvD, tokens_LvP.to(dtype), condition_LvD=condition_LD[row.place_video], row=row
+        )
+        return tokens_LvP - times_Lv[:, None] * flow_LvP.to(tokens_LvP.dtype)  # (Lv, P)
 
     def encode_text(self, row: Row) -> tuple[Float[Tensor, "Lt D"], Float[Tensor, "G D"]]:
         """Return contextual text tokens and their mean for each sample."""
@@ -317,16 +275,13 @@ class DiT(nn.Module):
         counts = torch.bincount(row.text_segment, minlength=row.num_segments)
         return x_LD, sums / counts[:, None].to(sums.dtype)
 
-    def modulate(
-        self, times_Lv: Tensor, pooled_GD: Tensor, *, row: Row
-    ) -> Float[Tensor, "L six D"]:
-        """Return each token's six modulation vectors; text counts as clean (time zero)."""
+    def condition(self, times_Lv: Tensor, pooled_GD: Tensor, *, row: Row) -> Float[Tensor, "L D"]:
+        """Return what modulates each token: its time and the caption; text counts as clean."""
         times_L = times_Lv.new_zeros(len(row.place)).index_copy(0, row.place_video, times_Lv)
         features = fourier_features(times_L[:, None].double(), TIME_PERIODS)
         dtype = self.time_in.weight.dtype
         condition = self.time_in(features.to(dtype)) + self.text_pooled(pooled_GD)[row.segment]
-        condition = F.silu(condition)
-        return rearrange(self.modulation(condition), "L (six D) -> L six D", six=6)
+        return F.silu(condition)
 
 
 NUM_FREQUENCIES, NUM_TIME_FREQUENCIES = 8, 32
@@ -335,9 +290,18 @@ TIME_PERIODS = ((0.02, 4.0, NUM_TIME_FREQUENCIES),)
 
 DITS = {
     "tiny": DiTConfig(
-        latent_channels=8, width=64, depth=2, head_size=32, text_width=32, text_depth=1
+        latent_channels=8,
+        width=64,
+        depth=2,
+        head_size=32,
+        detail_width=32,
+        detail_depth=1,
+        text_width=32,
+        text_depth=1,
     ),
-    "nano": DiTConfig(),
-    "small": DiTConfig(width=384, depth=12),
-    "base": DiTConfig(width=768, depth=16, text_width=384, text_depth=4),
+    "nano": DiTConfig(detail_depth=2),
+    "small": DiTConfig(width=384, depth=12, detail_depth=2),
+    "base": DiTConfig(
+        width=768, depth=16, detail_width=256, detail_depth=3, text_width=384, text_depth=4
+    ),
 }

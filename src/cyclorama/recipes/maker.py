@@ -83,7 +83,9 @@ def run(
     )
     model = DiT(model_config)
     if config.start:
-        start_from_weights(model, config.start, kind="maker")
+        new = start_from_weights(model, config.start, kind="maker")
+        if new:
+            report(f"goes on from {config.start}; {len(new)} parameters of the model are new to it")
     trained = train(
         model,
         denoising_loss,
@@ -107,6 +109,7 @@ def run(
 
 def compile_blocks(model: nn.Module) -> None:
     """Compile both halves of every block for any row length; attention between them is eager."""
-    for block in model.blocks:
+    detail_blocks = model.detail.blocks if model.config.detail_depth else ()
+    for block in (*model.blocks, *detail_blocks):
         block.before = torch.compile(block.before, dynamic=True)
         block.after = torch.compile(block.after, dynamic=True)

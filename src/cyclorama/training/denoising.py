@@ -22,7 +22,7 @@ from cyclorama.data.prompt import words_of
 from cyclorama.diffusion.conditioning import NoiseMix, draw_times
 from cyclorama.diffusion.flow import interpolate, standard_noise, velocity_loss
 from cyclorama.diffusion.schedule import shift_for
-from cyclorama.models.dit import Row, lay_row, padded_length, patchify, token_positions
+from cyclorama.nn.patch import Row, latent_positions, lay_row, padded_length, patchify
 from cyclorama.shapes import Compression, LatentShape, token_grid
 
 PromptIds = Callable[[str], list[int]]
@@ -98,7 +98,7 @@ class RowBatches:
         mix = NoiseMix(self.config.whole_share, self.config.mask_share)
         times = draw_times(grid, shift=shift, mix=mix, generator=generator).flatten()
         tokens = patchify(torch.from_numpy(latents.astype(np.float32)), self.patch)
-        positions = token_positions(
+        positions = latent_positions(
             grid, rate_fps=clip.rate_fps, compression=self.compression, patch=self.patch
         )
         return self._draw_caption(clip.captions, generator), tokens, times, positions

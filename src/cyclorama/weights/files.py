@@ -112,18 +112,25 @@ def load_weights(path: Path, *, kind: str | None = None) -> Weights:
     return Weights(model.eval(), found, metadata, checksum_of(path))
 
 
-def start_from_weights(model: nn.Module, name_or_path: str, *, kind: str) -> None:
-    """Copy bundled or other weights of the same sizes into ``model``, in place.
+def start_from_weights(model: nn.Module, name_or_path: str, *, kind: str) -> list[str]:
+    """Copy bundled or other weights into ``model``, in place; return the parameters left as new.
 
-    Raises ValueError when the sizes differ: a run that meant to go on must not begin anew.
+    The model may have parts that the weights lack (a head added later). Raises ValueError when a
+    part of both has another size, or nothing is shared: a run that meant to go on must not begin
+    anew.
     """
-    weights = load_weights(find_weights(name_or_path), kind=kind)
-    if weights.model.config != model.config:
+    weights = load_weights(find_weights(name_or_path), kind=kind).model.state_dict()
+    own = model.state_dict()
+    other = [n for n in weights if n in own and weights[n].shape != own[n].shape]
+    shared = {n: weights[n] for n in weights if n in own}
+    if other or not shared:
         raise ValueError(
-            f"{name_or_path} has other sizes than this run: {weights.model.config.to_json()} "
-            f"instead of {model.config.to_json()}; set model.* to those of the weights"
+            f"{name_or_path} has other sizes than this run, first of them "
+            f"{(other or list(weights))[0]}; set model.* to those of the weights: "
+            f"{load_weights(find_weights(name_or_path), kind=kind).model.config.to_json()}"
         )
-    model.load_state_dict(weights.model.state_dict())
+    model.load_state_dict(shared, strict=False)
+    return [name for name in own if name not in shared]
 
 
 def facts_as_text(facts: dict[str, object]) -> dict[str, str]:
