@@ -20,6 +20,7 @@ from cyclorama.media.image import read_image
 from cyclorama.media.video import probe_video, read_video, write_video
 from cyclorama.models.autoencoder import AUTOENCODERS, Autoencoder
 from cyclorama.models.dit import DITS, DiT
+from cyclorama.models.probe import PROBES, Probe
 from cyclorama.weights.files import save_weights
 
 
@@ -287,9 +288,23 @@ def test_ingest_into_another_name_is_an_error(tmp_path):
 
 
 def test_evaluate_refuses_what_has_no_effect(tmp_path):
-    done = run("evaluate", "autoencoder", "--out", tmp_path, "--prompts", "p.txt")
-    assert "belong to: cyclorama evaluate maker" in done.stderr
+    for option in ("--prompts", "--autoencoder", "--probe"):
+        done = run("evaluate", "autoencoder", "--out", tmp_path, option, "p.txt")
+        assert "belong to: cyclorama evaluate maker" in done.stderr
     assert "give autoencoder or maker" in run("evaluate", "tea", "--out", tmp_path).stderr
+
+
+def test_evaluate_takes_a_judge_of_ones_own(tiny_weights, tmp_path):
+    pytest.importorskip("mujoco", reason="pip install 'cyclorama[worlds]'")
+    torch.manual_seed(1)
+    judge = tmp_path / "judge.safetensors"
+    checksum = save_weights(judge, Probe(PROBES["tiny"]), kind="probe", facts={})
+    common = ["evaluate", "maker", *tiny_weights, "--num", 1, "--out", tmp_path / "out"]
+    done = run(*common, "--probe", judge)
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "out" / "record.json").read_text())["probe_sha256"] == checksum
+    assert "holds autoencoder, needed: probe" in run(*common, "--probe", tiny_weights[-1]).stderr
+    assert "no weights" in run(*common, "--probe", "lion").stderr
 
 
 def test_render_to_nowhere_is_an_error():

@@ -274,18 +274,23 @@ def evaluate(
     autoencoder: Annotated[
         str | None, typer.Option(help="maker: the one it was trained with.")
     ] = None,
+    probe: Annotated[
+        str | None, typer.Option(metavar="FILE", help="maker: weights of your own judge.")
+    ] = None,
 ) -> None:
     """Measure weights on clips whose truth the engine knows."""
     from cyclorama.evaluation.suite import evaluate_autoencoder, evaluate_maker
 
     common = {"num": num, "seed": seed, "split": split, "weights": weights or what}
     if what == "autoencoder":
-        if prompts is not None or autoencoder is not None:
-            raise ValueError("--prompts and --autoencoder belong to: cyclorama evaluate maker")
+        if prompts is not None or autoencoder is not None or probe is not None:
+            raise ValueError(
+                "--prompts, --autoencoder and --probe belong to: cyclorama evaluate maker"
+            )
         typer.echo(evaluate_autoencoder(out, **common))
     elif what == "maker":
-        more = {"prompts": prompts, "autoencoder": autoencoder or "autoencoder"}
-        typer.echo(evaluate_maker(out, **common, **more))
+        judged = {"autoencoder": autoencoder or "autoencoder", "probe": probe or "probe"}
+        typer.echo(evaluate_maker(out, **common, prompts=prompts, **judged))
     else:
         raise ValueError(f"cannot evaluate {what!r}: give autoencoder or maker")
 
