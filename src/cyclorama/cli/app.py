@@ -289,8 +289,12 @@ def evaluate(
             )
         typer.echo(evaluate_autoencoder(out, **common))
     elif what == "maker":
-        judged = {"autoencoder": autoencoder or "autoencoder", "probe": probe or "probe"}
-        typer.echo(evaluate_maker(out, **common, prompts=prompts, **judged))
+        more = {
+            "prompts": prompts,
+            "autoencoder": autoencoder or "autoencoder",
+            "probe": probe or "probe",
+        }
+        typer.echo(evaluate_maker(out, **common, **more))
     else:
         raise ValueError(f"cannot evaluate {what!r}: give autoencoder or maker")
 
