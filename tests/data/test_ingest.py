@@ -115,6 +115,37 @@ def test_every_file_has_clips_or_a_reason(done: Path) -> None:
     assert len(set(clips["origin"])) == 3
 
 
+def test_damaged_files_have_a_reason_and_the_run_goes_on(
+    folder: Path, done: Path, tmp_path: Path
+) -> None:
+    good = (folder / "b_letterbox.mp4").read_bytes()
+    noise = np.random.default_rng(0).bytes
+    middle = len(good) // 2
+    damaged = {
+        "a_noise.mp4": noise(20_000),
+        "b_noise.mkv": noise(20_000),
+        "c_empty.mp4": b"",
+        "d_begins_well.mp4": good[:64] + noise(20_000),
+        "e_half.mp4": good[:middle],
+        "f_torn_late.mp4": good[:-200],
+        "g_hole.mp4": good[: middle - 500] + noise(1_000) + good[middle + 500 :],
+    }
+    films = tmp_path / "films"
+    films.mkdir()
+    for name, data in damaged.items():
+        (films / name).write_bytes(data)
+    (films / "z_good.mp4").write_bytes(good)
+    store = tmp_path / "x.lance"
+    result = ingest(films, store, config=CONFIG, num_workers=0)
+    report = Path(f"{store}.report.jsonl").read_text().splitlines()
+    reasons = {line["file"]: line["reason"] for line in map(json.loads, report)}
+    assert set(reasons) == set(damaged)
+    assert all(len(reason) > 10 for reason in reasons.values())
+    assert "truncated" in reasons["e_half.mp4"] and "truncated" in reasons["f_torn_late.mp4"]
+    assert result.num_clips == len(open_store(store)) == 2
+    assert contents(store).items() <= contents(done).items()  # those of the good film
+
+
 def test_clips_show_what_the_film_shows_and_no_bars(folder: Path) -> None:
     cut = cut_file(folder / "b_letterbox.mp4", CONFIG, name="b", key="k")
     assert [row["id"] for row in cut.rows] == ["k-000000000", "k-000001125"]
