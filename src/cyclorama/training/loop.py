@@ -143,6 +143,9 @@ def _step(
             group["lr"] = config.optimizer.lr * factor
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+    for master, compute in zip(state.model.buffers(), worker.buffers(), strict=True):
+        if not master.is_floating_point():  # what a model counts while it works: experts' votes
+            master.copy_(compute)
     update_average(state.average, state.model, decay=config.average_decay, num_updates=state.step)
     return {**total, "gradient_norm": norm.item(), "lr": config.optimizer.lr * factor}
 

@@ -41,20 +41,23 @@ def learning_rate_factor(step: int, num_steps: int, *, config: OptimizerConfig) 
 
 @torch.no_grad()
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
-    """Return roughly the nearest semi-orthogonal matrix to a 2-D ``matrix``, in bfloat16."""
+    """Return roughly the nearest semi-orthogonal matrix, in bfloat16.
+
+    ``matrix`` has two dimensions, or three: a stack of experts, each orthogonalised on its own.
+    """
     a, b, c = NEWTON_SCHULZ
     x = matrix.bfloat16()
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
-    x = x / (x.norm() + 1e-7)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised; for 2-D parameters only."""
+    """Momentum, orthogonalised; for matrices and stacks of them."""
 
     def __init__(
         self, params: Iterable[Tensor], *, lr: float, momentum: float, weight_decay: float
@@ -78,17 +81,18 @@ class Muon(torch.optim.Optimizer):
                 nesterov = p.grad.lerp(momentum, group["momentum"])
                 update = orthogonalise(nesterov).to(p.dtype)
                 # Root mean square 0.2, that of a typical AdamW update.
-                scale = 0.2 * math.sqrt(max(p.shape))
+                scale = 0.2 * math.sqrt(max(p.shape[-2:]))
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(update, alpha=-group["lr"] * scale)
 
 
 def is_block_matrix(name: str, parameter: nn.Parameter) -> bool:
-    """Whether Muon should take a parameter: a matrix inside a numbered block."""
+    """Whether Muon should take a parameter: a matrix, or a stack of them, in a numbered block."""
     return (
-        parameter.ndim == 2
+        parameter.ndim in (2, 3)
         and any(part.isdigit() for part in name.split("."))
         and name.endswith("weight")
+        and ".router." not in name  # a few rows that compete: to orthogonalise them is to shuffle
     )
 
 

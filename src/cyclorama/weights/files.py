@@ -19,6 +19,7 @@ from torch import nn
 from cyclorama.config import Config
 from cyclorama.models.autoencoder import Autoencoder, AutoencoderConfig
 from cyclorama.models.dit import DiT, DiTConfig
+from cyclorama.models.lm import LM, LMConfig
 from cyclorama.models.probe import Probe, ProbeConfig
 from cyclorama.weights.catalogue import find_weights
 
@@ -27,6 +28,7 @@ KINDS: dict[str, tuple[Callable[..., nn.Module], type[Config]]] = {
     "autoencoder": (Autoencoder, AutoencoderConfig),
     "maker": (DiT, DiTConfig),
     "probe": (Probe, ProbeConfig),
+    "reader": (LM, LMConfig),
 }
 
 

@@ -30,6 +30,8 @@ class Domain:
     elevation_deg: tuple[float, float] = (-29.0, -17.0)
     distance_m: tuple[float, float] = (2.9, 3.25)
     own_colour: float = 0.85  # chance that a body avoids colours already used
+    sun_azimuth_deg: tuple[float, float] = (15, 65)  # to either side of the camera's back
+    sun_elevation_deg: tuple[float, float] = (40, 58)
 
 
 STAGE = Domain(
@@ -45,8 +47,8 @@ STAGE = Domain(
     num_objects=((1, 0.4), (2, 0.4), (3, 0.2)),
     colours=("red", "green", "blue", "yellow", "purple", "orange", "cyan", "pink"),
     shapes=("ball", "cube", "cylinder", "cone"),
-    sizes=(("medium", 0.35), ("large", 0.65)),
-    materials=(("rubber", 0.6), ("metal", 0.4)),
+    sizes=(("medium", 0.3), ("large", 0.7)),
+    materials=(("rubber", 1.0),),
     floors=(
         ("gray", 0.28),
         ("white", 0.24),
@@ -56,13 +58,18 @@ STAGE = Domain(
     lights=(("bright", 1.0),),
     skies=(("blue", 0.5), ("pale", 0.5)),
     cameras=(
-        ("static", 0.76),
-        ("orbit left", 0.06),
-        ("orbit right", 0.06),
-        ("dolly in", 0.06),
-        ("dolly out", 0.06),
+        ("static", 0.8),
+        ("orbit left", 0.05),
+        ("orbit right", 0.05),
+        ("dolly in", 0.05),
+        ("dolly out", 0.05),
     ),
     test_count=(4, 5),
+    azimuth_spread_deg=4.0,
+    elevation_deg=(-25.0, -21.0),
+    distance_m=(3.0, 3.1),
+    sun_azimuth_deg=(36, 44),
+    sun_elevation_deg=(48, 52),
 )
 FULL = Domain(
     name="full",

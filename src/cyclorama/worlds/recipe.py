@@ -250,8 +250,9 @@ def _picker(rng: random.Random, domain: Domain, family: str, *, floor: str, twis
 
 def _sun(rng: random.Random, domain: Domain) -> Sun:
     # From behind the camera or the side: objects show their lit faces, shadows fall in view.
-    azimuth = rng.choice((-1.0, 1.0)) * rng.uniform(15, 65) - 90
-    return Sun(_choose(rng, domain.lights), round(azimuth, 2), round(rng.uniform(40, 58), 2))
+    azimuth = rng.choice((-1.0, 1.0)) * rng.uniform(*domain.sun_azimuth_deg) - 90
+    elevation = rng.uniform(*domain.sun_elevation_deg)
+    return Sun(_choose(rng, domain.lights), round(azimuth, 2), round(elevation, 2))
 
 
 def _camera(rng: random.Random, domain: Domain, move: str) -> CameraPath:

@@ -1,0 +1,112 @@
+"""A reading on disk: a directory ``NAME.memory`` from which questions are answered at once.
+
+It holds the mapped shelves (keys, values, scales), the tokens, the state at the end of the stream,
+and a card (`card.json`) that names the reader's weights, how the stream was made, and a checksum of
+every file. It is written aside and renamed, so that a directory of that name is always whole. A
+memory of other weights, of another version, or with a changed byte is refused: a wrong memory would
+give wrong answers without a sign.
+"""
+
+import json
+import shutil
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from cyclorama.inference.text import PAST_FIELDS, Reader, Reading, read_tokens
+from cyclorama.models.lm import ReadState
+from cyclorama.nn.cache import SHELVES, map_memory
+from cyclorama.nn.window import Past
+
+VERSION = 1
+_FILES = (*SHELVES, "ids.npy", "state.safetensors")
+
+
+def read_to_file(
+    reader: Reader,
+    ids: Sequence[int] | np.ndarray,
+    *,
+    path: Path,
+    source: str = "",
+    memory_dtype: str = "int8",
+    progress: Callable[[int, int], None] | None = None,
+) -> Reading:
+    """Read token ids into the memory directory ``path`` and return the reading, mapped from it.
+
+    What stood at ``path`` is replaced when the new memory is whole. ``source`` says what was read.
+    """
+    aside = path.with_name(path.name + ".partial")
+    if aside.exists():
+        shutil.rmtree(aside)
+    reading = read_tokens(
+        reader, ids, memory_dtype=memory_dtype, directory=aside, progress=progress
+    )
+    np.save(aside / "ids.npy", reading.ids)
+    save_file(_state_tensors(reading.state), aside / "state.safetensors")
+    card = {
+        "version": VERSION,
+        "reader": reader.checksum,
+        "source": source,
+        "num_cards": reading.memory.num_cards,
+        "memory_dtype": memory_dtype,
+        "memory_size": reader.lm.config.memory_size,
+        "checksums": {name: _checksum(aside / name) for name in _FILES},
+    }
+    (aside / "card.json").write_text(json.dumps(card, indent=1))
+    if path.exists():
+        shutil.rmtree(path)
+    aside.replace(path)
+    return open_reading(path, reader)
+
+
+def open_reading(path: Path, reader: Reader, *, verify: bool = True) -> Reading:
+    """Open a memory directory; ValueError when it is foreign, of another version, or damaged."""
+    try:
+        card = json.loads((path / "card.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is no memory of a reading ({error}): make it again") from error
+    if card.get("version") != VERSION:
+        raise ValueError(f"{path} has version {card.get('version')!r}, wanted {VERSION}")
+    if card["reader"] != reader.checksum:
+        raise ValueError(
+            f"{path} was read with other weights (checksum {card['reader'][:12]}..., these are "
+            f"{reader.checksum[:12]}...): read the document again, or pass its --weights"
+        )
+    for name in _FILES if verify else ():
+        if not (path / name).exists() or _checksum(path / name) != card["checksums"][name]:
+            raise ValueError(f"{path / name} is missing or damaged: read the document again")
+    memory = map_memory(
+        path, card["num_cards"], size=card["memory_size"], dtype=card["memory_dtype"]
+    )
+    state = _state_from(load_file(path / "state.safetensors"), len(reader.lm.scribes))
+    return Reading(memory, replace(state, num_read=card["num_cards"]), np.load(path / "ids.npy"))
+
+
+def _checksum(path: Path, block_bytes: int = 1 << 24) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(block_bytes):
+            value = zlib.crc32(block, value)
+    return value
+
+
+def _state_tensors(state: ReadState) -> dict[str, torch.Tensor]:
+    tensors = {
+        f"{number}.{name}": getattr(past, name)
+        for number, past in enumerate(state.layers)
+        for name in PAST_FIELDS
+    }
+    tensors["tail"] = state.tail_BJD
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+def _state_from(tensors: dict[str, torch.Tensor], depth: int) -> ReadState:
+    layers = tuple(
+        Past(*(tensors[f"{number}.{name}"] for name in PAST_FIELDS)) for number in range(depth)
+    )
+    return ReadState(layers, tensors["tail"], 0)

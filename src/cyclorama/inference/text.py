@@ -1,0 +1,218 @@
+"""Read a long stream once, then answer any number of questions from its memory.
+
+Reading walks the scribe through the stream in pieces; what it needs besides the memory it fills is
+one piece and the state between pieces, whatever the length. Asking continues from the state at the
+end of the stream, as if each question were written right after it: the questions' own tokens are
+walked, their cards lie on a small shelf of their own, and the rows of all questions meet each chunk
+of the memory in one product. All questions advance together, one token a step; greedy or sampled.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cyclorama.models.lm import LM, ReadState
+from cyclorama.nn.cache import Memory, open_memory
+from cyclorama.nn.recall import Chunk, Look
+from cyclorama.nn.window import Past
+from cyclorama.weights.catalogue import find_weights
+from cyclorama.weights.files import load_weights
+
+PIECE = 16_384  # tokens read at once: products are large, and the scores of a layer stay small
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """A reader ready to use: the network in its compute dtype, and its weights' checksum."""
+
+    lm: LM
+    checksum: str
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A stream that was read: its memory, the state at its end, and its tokens (uint16)."""
+
+    memory: Memory
+    state: ReadState
+    ids: np.ndarray
+
+
+def load_reader(weights: str = "reader", *, dtype: torch.dtype = torch.bfloat16) -> Reader:
+    """Load a bundled reader by name, or any by path."""
+    loaded = load_weights(find_weights(weights), kind="reader")
+    return Reader(loaded.model.eval().to(dtype), loaded.checksum)
+
+
+@torch.inference_mode()
+def read_tokens(
+    reader: Reader,
+    ids: Sequence[int] | np.ndarray,
+    *,
+    after: Reading | None = None,
+    memory_dtype: str = "bfloat16",
+    directory: Path | None = None,
+    piece: int = PIECE,
+    progress: Callable[[int, int], None] | None = None,
+) -> Reading:
+    """Read token ids into a memory, in memory or mapped from files in ``directory``.
+
+    With ``after`` the stream goes on where another one ended; its cards are copied in front.
+    ``progress(read, of)`` is called after each piece. Raises ValueError for an empty stream.
+    """
+    tokens = np.asarray(ids, dtype=np.uint16)
+    before = 0 if after is None else after.memory.num_cards
+    if not len(tokens) and not before:
+        raise ValueError("there is nothing to read: the stream has no tokens")
+    size = reader.lm.config.memory_size
+    memory = open_memory(before + len(tokens), size, dtype=memory_dtype, directory=directory)
+    state = None
+    if after is not None:
+        state = after.state
+        for k_SK, v_SK, _ in after.memory.chunks():
+            memory.append(k_SK, v_SK)
+    for start in range(0, len(tokens), piece):
+        part = torch.from_numpy(tokens[start : start + piece].astype(np.int64))
+        _, k_BLK, v_BLK, state = reader.lm.read(reader.lm.embed(part[None]), state)
+        memory.append(k_BLK[0], v_BLK[0])
+        if progress is not None:
+            progress(min(start + piece, len(tokens)), len(tokens))
+    assert state is not None  # there was at least one piece, or one before
+    joined = tokens if after is None else np.concatenate((after.ids, tokens))
+    return Reading(memory, state, joined)
+
+
+@torch.inference_mode()
+def continue_all(
+    reader: Reader,
+    reading: Reading,
+    *,
+    prompts: Sequence[Sequence[int]],
+    max_tokens: int = 48,
+    stop: int | None = None,
+    temperature: float = 0.0,
+    seed: int = 0,
+    stream: Callable[[list[int]], None] | None = None,
+) -> list[list[int]]:
+    """Return what follows each prompt (token ids), each asked as if alone after the reading.
+
+    Greedy for ``temperature`` 0. A continuation ends before ``stop`` or after ``max_tokens``.
+    ``stream`` sees the newest token of every prompt after each step (-1 where one has ended).
+    """
+    if any(not prompt for prompt in prompts):
+        raise ValueError("a prompt needs at least one token")
+    generator = torch.Generator().manual_seed(seed)
+    shelf, rows_BD, state = _walk_prompts(reader, reading, prompts)
+    found: list[list[int]] = [[] for _ in prompts]
+    alive = list(range(len(prompts)))
+    for _ in range(max_tokens):
+        look = shelf.look(reading.memory, alive, dtype=rows_BD.dtype)
+        logits = reader.lm.answer(rows_BD, look).float()
+        newest = _choose(logits, temperature=temperature, generator=generator).tolist()
+        shown = [-1] * len(prompts)
+        for question, token in zip(alive, newest, strict=True):
+            if token != stop:
+                found[question].append(token)
+                shown[question] = token
+        if stream is not None:
+            stream(shown)
+        going = [i for i, token in enumerate(newest) if token != stop]
+        alive = [alive[i] for i in going]
+        if not alive:
+            break
+        tokens = torch.tensor([[newest[i]] for i in going])
+        x, k, v, state = reader.lm.read(reader.lm.embed(tokens), _pick(state, going))
+        shelf.add(alive, k, v_BLK=v)
+        rows_BD = x[:, -1]
+    return found
+
+
+@dataclass
+class OwnShelf:
+    """The cards of the questions' own tokens, beside the memory that all share."""
+
+    k: list[Tensor]  # per question (Lq, K)
+    v: list[Tensor]
+
+    def add(self, questions: Sequence[int], k_BLK: Tensor, *, v_BLK: Tensor) -> None:
+        """Add the newest cards of some questions."""
+        for question, k_LK, v_LK in zip(questions, k_BLK, v_BLK, strict=True):
+            self.k[question] = torch.cat((self.k[question], k_LK))
+            self.v[question] = torch.cat((self.v[question], v_LK))
+
+    def look(self, memory: Memory, questions: Sequence[int], *, dtype: torch.dtype) -> Look:
+        """Show each question (one row each) the whole memory, then its own cards alone."""
+        lengths = torch.tensor([len(self.k[q]) for q in questions])
+        k_own = torch.cat([self.k[q] for q in questions])
+        v_own = torch.cat([self.v[q] for q in questions])
+        owner = torch.repeat_interleave(torch.arange(len(questions)), lengths)
+        at = torch.cat([torch.arange(n) for n in lengths.tolist()])
+        base = memory.num_cards
+        position = base + lengths - 1
+
+        def chunks() -> Iterator[Chunk]:
+            yield from memory.chunks(dtype)
+            yield k_own, v_own, base
+
+        def view(first: int, length: int) -> tuple[Tensor | None, Tensor]:
+            if first < base:
+                return None, position[:, None] - torch.arange(first, first + length)
+            mine = owner == torch.arange(len(questions))[:, None]
+            return mine, position[:, None] - (base + at)
+
+        return Look(chunks, position, base + lengths, view=view)
+
+
+def _walk_prompts(
+    reader: Reader, reading: Reading, prompts: Sequence[Sequence[int]]
+) -> tuple[OwnShelf, Tensor, ReadState]:
+    """Walk all prompts, those of one length together; return cards, last rows and states."""
+    shelf = OwnShelf([torch.empty(0)] * len(prompts), [torch.empty(0)] * len(prompts))
+    rows: list[Tensor] = [torch.empty(0)] * len(prompts)
+    states: list[ReadState] = [reading.state] * len(prompts)
+    for length in sorted({len(prompt) for prompt in prompts}):
+        chosen = [i for i, prompt in enumerate(prompts) if len(prompt) == length]
+        ids = torch.tensor([list(prompts[i]) for i in chosen])
+        x, k, v, state = reader.lm.read(reader.lm.embed(ids), _spread(reading.state, len(chosen)))
+        for number, question in enumerate(chosen):
+            shelf.k[question], shelf.v[question] = k[number], v[number]
+            rows[question] = x[number, -1]
+            states[question] = _pick(state, [number])
+    return shelf, torch.stack(rows), _join(states)
+
+
+def _choose(logits_RV: Tensor, *, temperature: float, generator: torch.Generator) -> Tensor:
+    if temperature < 0:
+        raise ValueError(f"temperature must be 0 (greedy) or more, got {temperature}")
+    if temperature == 0:
+        return logits_RV.argmax(dim=-1)
+    weights = (logits_RV / temperature).softmax(dim=-1)
+    return torch.multinomial(weights, 1, generator=generator)[:, 0]
+
+
+def _map_state(states: Sequence[ReadState], change: Callable[[list[Tensor]], Tensor]) -> ReadState:
+    """Return a state whose tensors are ``change`` of the tensors of all states."""
+    layers = [
+        Past(*(change([getattr(p, name) for p in pasts]) for name in PAST_FIELDS))
+        for pasts in zip(*(s.layers for s in states), strict=True)
+    ]
+    return replace(states[0], layers=tuple(layers), tail_BJD=change([s.tail_BJD for s in states]))
+
+
+def _spread(state: ReadState, num: int) -> ReadState:
+    return _map_state([state], lambda t: t[0].expand(num, *t[0].shape[1:]))
+
+
+def _pick(state: ReadState, rows: Sequence[int]) -> ReadState:
+    return _map_state([state], lambda t: t[0][list(rows)])
+
+
+def _join(states: Sequence[ReadState]) -> ReadState:
+    return _map_state(states, torch.cat)
+
+
+PAST_FIELDS = ("k_BWGK", "v_BWGK", "tail_BJD", "num_valid_B")

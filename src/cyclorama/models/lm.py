@@ -1,0 +1,225 @@
+"""The reader: a decoder-decoder whose cost for a token it merely reads does not grow.
+
+Picture a scribe and an inquirer. The scribe (*self-decoder*: sliding windows, short convolutions,
+mixtures of experts) walks through the stream once and leaves one card a token in a shared memory:
+a key of unit length and a value. The inquirer (*cross-decoder*) has no walk of its own: each token
+that must answer asks all cards at once. In `forward` every token does both, which is training and
+short input; a long document is only walked (`read`), and only the question's tokens ask
+(`answer`). After YOCO (Sun et al. 2024, arXiv 2405.05254, section 3).
+
+The inquirer knows no positions. Then attention over a memory is the same sum whatever the memory's
+length, but the temperature must grow with it: a score is ``s_h ln(n) / ln(4096) cos(q, k)`` for n
+cards (Scalable-Softmax, Nakanishi 2025, arXiv 2501.19399, equation 2), else ten million strangers
+outweigh the one that matches. Some heads also have a learned bias on the logarithm of the
+distance, so that "the last one" can be asked for. A sigmoid gate on the heads' output replaces the
+attention sink (Qiu et al. 2025, arXiv 2505.06708).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from cyclorama.config import Config
+from cyclorama.nn.mlp import SwiGLU
+from cyclorama.nn.moe import Experts
+from cyclorama.nn.norm import RMSNorm
+from cyclorama.nn.recall import Look, recall
+from cyclorama.nn.window import Past, ShortConvolution, next_past, window_attention
+
+
+class LMConfig(Config):
+    """Sizes of the reader."""
+
+    vocabulary: int = 8192
+    width: int = 256
+    depth: int = 4
+    num_heads: int = 4
+    num_key_heads: int = 1
+    head_size: int = 64
+    window: int = 128
+    taps: int = 4
+    num_experts: int = 4
+    top_k: int = 1
+    expert_hidden: int = 256
+    shared_hidden: int = 256
+    memory_size: int = 128
+    cross_depth: int = 2
+    cross_heads: int = 4
+    distant_heads: int = 1  # of the cross heads, how many have the bias on distance
+    cross_hidden: int = 512
+
+
+@dataclass(frozen=True)
+class ReadState:
+    """Where a reading stands: each layer's `Past`, the memory's own tail, and tokens read."""
+
+    layers: tuple[Past, ...]
+    tail_BJD: Float[Tensor, "B J D"]
+    num_read: int
+
+
+class Scribe(nn.Module):
+    """One layer of the self-decoder."""
+
+    def __init__(self, config: LMConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, size = config.width, config.head_size
+        self.norm_attention, self.norm_mlp = RMSNorm(width), RMSNorm(width)
+        self.convolution = ShortConvolution(width, config.taps)
+        self.q = nn.Linear(width, config.num_heads * size, bias=False)
+        self.kv = nn.Linear(width, 2 * config.num_key_heads * size, bias=False)
+        self.out = nn.Linear(config.num_heads * size, width, bias=False)
+        self.norm_q, self.norm_k = RMSNorm(size), RMSNorm(size)
+        self.experts = Experts(
+            width,
+            config.expert_hidden,
+            num_experts=config.num_experts,
+            top_k=config.top_k,
+            shared_hidden=config.shared_hidden,
+        )
+
+    def forward(self, x_BLD: Tensor, past: Past | None) -> tuple[Tensor, Past]:
+        """Return the tokens after this layer, and what the next piece must know of this one."""
+        config = self.config
+        normed = self.norm_attention(x_BLD)
+        hidden = self.convolution(normed, None if past is None else past.tail_BJD)
+        q = rearrange(self.q(hidden), "B L (N K) -> B L N K", K=config.head_size)
+        k, v = rearrange(self.kv(hidden), "B L (two G K) -> two B L G K", two=2, K=config.head_size)
+        q, k = self.norm_q(q), self.norm_k(k)
+        mixed = window_attention(q, k, v_BLGK=v, window=config.window, past=past)
+        x_BLD = x_BLD + self.out(mixed.flatten(2))
+        after = next_past(past, k, v_BLGK=v, x_BLD=normed, window=config.window, taps=config.taps)
+        return x_BLD + self.experts(self.norm_mlp(x_BLD).flatten(0, 1)).view_as(x_BLD), after
+
+
+class Inquirer(nn.Module):
+    """One layer of the cross-decoder: every row asks the memory on its own."""
+
+    def __init__(self, config: LMConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, inner = config.width, config.cross_heads * config.memory_size
+        self.norm_attention, self.norm_mlp = RMSNorm(width), RMSNorm(width)
+        self.q = nn.Linear(width, inner, bias=False)
+        self.gate = nn.Linear(width, inner, bias=False)
+        self.out = nn.Linear(inner, width, bias=False)
+        self.log_scale_N = nn.Parameter(torch.full((config.cross_heads,), math.log(START_SCALE)))
+        self.slope_M = nn.Parameter(torch.zeros(config.distant_heads))
+        self.mlp = SwiGLU(width, config.cross_hidden)
+
+    def forward(self, x_RD: Tensor, look: Look) -> Tensor:
+        """Return rows after this layer; ``look`` is the memory and which part each row sees."""
+        hidden = self.norm_attention(x_RD)
+        q_RNK = rearrange(self.q(hidden), "R (N K) -> R N K", K=self.config.memory_size)
+        scale_N = self.log_scale_N.float().exp().clamp(max=MAX_SCALE)
+        q_RNK = F.normalize(q_RNK.float(), dim=-1).to(x_RD.dtype)
+        mixed = recall(q_RNK, look, scale_N=scale_N, slope_M=self.slope_M.float())
+        x_RD = x_RD + self.out(self.gate(hidden).sigmoid() * mixed.flatten(1))
+        return x_RD + self.mlp(self.norm_mlp(x_RD))
+
+
+class LM(nn.Module):
+    """Read a stream into a memory, and answer from it."""
+
+    def __init__(self, config: LMConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.embed = nn.Embedding(config.vocabulary, width)
+        self.scribes = nn.ModuleList(Scribe(config) for _ in range(config.depth))
+        self.norm_memory = RMSNorm(width)
+        self.memory_convolution = ShortConvolution(width, config.taps)
+        self.memory_kv = nn.Linear(width, 2 * config.memory_size, bias=False)
+        self.inquirers = nn.ModuleList(Inquirer(config) for _ in range(config.cross_depth))
+        self.norm_out = RMSNorm(width)
+        self.initialise()
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """Xavier; what adds to the stream starts small, so that a deep stack starts near none."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+        nn.init.normal_(self.embed.weight, std=0.5)
+        for layer in (*self.scribes, *self.inquirers):
+            layer.out.weight.mul_((2 * len(self.scribes) + 2 * len(self.inquirers)) ** -0.5)
+
+    def read(
+        self, x_BLD: Float[Tensor, "B L D"], state: ReadState | None = None
+    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L K"], Float[Tensor, "B L K"], ReadState]:
+        """Walk through embedded tokens; return them, their keys and values, and the new state.
+
+        Reading in pieces, each with the state of the one before, equals reading at once.
+        """
+        layers = []
+        for number, scribe in enumerate(self.scribes):
+            x_BLD, past = scribe(x_BLD, None if state is None else state.layers[number])
+            layers.append(past)
+        normed = self.norm_memory(x_BLD)
+        tail = None if state is None else state.tail_BJD
+        hidden = self.memory_convolution(normed, tail)
+        k_BLK, v_BLK = self.memory_kv(hidden).chunk(2, dim=-1)
+        k_BLK = F.normalize(k_BLK.float(), dim=-1).to(k_BLK.dtype)
+        if tail is None:
+            tail = normed.new_zeros(normed.shape[0], self.config.taps - 1, normed.shape[2])
+        tail = torch.cat((tail, normed), dim=1)[:, -(self.config.taps - 1) :]
+        num_read = x_BLD.shape[1] + (0 if state is None else state.num_read)
+        return x_BLD, k_BLK, v_BLK, ReadState(tuple(layers), tail, num_read)
+
+    def answer(self, x_RD: Float[Tensor, "R D"], look: Look) -> Float[Tensor, "R V"]:
+        """Return next-token logits of rows that were read, each asking what ``look`` shows it."""
+        for inquirer in self.inquirers:
+            x_RD = inquirer(x_RD, look)
+        return F.linear(self.norm_out(x_RD), self.embed.weight) * self.config.width**-0.5
+
+    def forward(self, ids_BL: Int[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
+        """Return next-token logits of every token, each seeing its own row up to itself."""
+        batch, length = ids_BL.shape
+        x_BLD, k_BLK, v_BLK, _ = self.read(self.embed(ids_BL))
+        place = torch.arange(length, device=ids_BL.device)
+        logits = [
+            self.answer(x_BLD[b], Look.causal(k_BLK[b], v_BLK[b], position_R=place))
+            for b in range(batch)
+        ]
+        return torch.stack(logits)
+
+
+START_SCALE, MAX_SCALE = 16.0, 96.0
+
+LMS = {
+    "tiny": LMConfig(
+        vocabulary=512,
+        width=64,
+        depth=2,
+        num_heads=2,
+        head_size=32,
+        window=8,
+        num_experts=2,
+        expert_hidden=64,
+        shared_hidden=64,
+        memory_size=32,
+        cross_heads=2,
+        cross_hidden=64,
+    ),
+    "nano": LMConfig(),
+    "base": LMConfig(
+        width=512,
+        depth=6,
+        num_heads=8,
+        num_key_heads=2,
+        window=512,
+        num_experts=8,
+        expert_hidden=1024,
+        shared_hidden=1024,
+        cross_depth=4,
+        cross_heads=8,
+        distant_heads=2,
+        cross_hidden=1408,
+    ),
+}

@@ -1,0 +1,115 @@
+"""The shared memory of a reading: one key of unit length and one value a token, on a shelf.
+
+The shelf has room for a fixed number of cards, in memory or in a file that is mapped (then the
+operating system decides what stays in memory). Cards are kept in bfloat16 (4 bytes a dimension of
+key and value together) or as int8 with one scale a card (half as much): since keys have unit
+length, one scale a card is enough (what needs KIVI's scale a channel, arXiv 2402.02750, are keys
+that were not normalised).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cyclorama.nn.recall import Chunk
+
+CHUNK = 65_536  # cards weighed at once: the scores of 64 rows then fit the processor's cache
+DTYPES = {"bfloat16": torch.bfloat16, "int8": torch.int8}
+
+
+@dataclass
+class Memory:
+    """Cards in the order of reading; ``num_cards`` of ``len(k_SK)`` places are filled."""
+
+    k_SK: Tensor
+    v_SK: Tensor
+    scales_S2: Tensor  # float16 (S, 2), scales of key and value; ones for bfloat16
+    num_cards: int = 0
+
+    @property
+    def dtype(self) -> str:
+        """How cards are kept: "bfloat16" or "int8"."""
+        return next(name for name, dtype in DTYPES.items() if dtype == self.k_SK.dtype)
+
+    def append(self, k_LK: Float[Tensor, "L K"], v_LK: Float[Tensor, "L K"]) -> None:
+        """Add cards; ValueError when the shelf has no room for them."""
+        start, stop = self.num_cards, self.num_cards + len(k_LK)
+        if stop > len(self.k_SK):
+            raise ValueError(
+                f"the memory has room for {len(self.k_SK)} tokens, and {stop} are to be kept: "
+                "open it with more room"
+            )
+        for column, (shelf, cards) in enumerate(((self.k_SK, k_LK), (self.v_SK, v_LK))):
+            if shelf.dtype == torch.int8:
+                scale_L = (cards.float().abs().amax(dim=1) / 127).half().clamp(min=1e-6)
+                whole = (cards.float() / scale_L.float()[:, None]).round().clamp(-127, 127)
+                shelf[start:stop] = whole.to(torch.int8)
+                self.scales_S2[start:stop, column] = scale_L
+            else:
+                shelf[start:stop] = cards
+        self.num_cards = stop
+
+    def chunks(self, dtype: torch.dtype = torch.bfloat16, size: int = CHUNK) -> Iterator[Chunk]:
+        """Yield keys, values (in ``dtype``) and the number of the first card, piece by piece."""
+        for start in range(0, self.num_cards, size):
+            stop = min(start + size, self.num_cards)
+            parts = []
+            for column, shelf in enumerate((self.k_SK, self.v_SK)):
+                part = shelf[start:stop].to(dtype)
+                if shelf.dtype == torch.int8:
+                    part = part * self.scales_S2[start:stop, column, None].to(dtype)
+                parts.append(part)
+            yield parts[0], parts[1], start
+
+
+SHELVES = ("keys", "values", "scales")
+
+
+def open_memory(
+    room: int, size: int, *, dtype: str = "bfloat16", directory: Path | None = None
+) -> Memory:
+    """Return an empty memory with room for ``room`` tokens of ``size`` dimensions.
+
+    With a directory the shelves are the files ``keys``, ``values`` and ``scales`` in it, mapped.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"a memory is kept in one of {', '.join(DTYPES)}, got {dtype!r}")
+    shapes = ((room, size), (room, size), (room, 2))
+    kinds = (DTYPES[dtype], DTYPES[dtype], torch.float16)
+    if directory is None:
+        return Memory(*(torch.ones(s, dtype=k) for s, k in zip(shapes, kinds, strict=True)))
+    directory.mkdir(parents=True, exist_ok=True)
+    return Memory(*_map(directory, shapes, kinds, shared=True))
+
+
+def map_memory(directory: Path, num_cards: int, *, size: int, dtype: str) -> Memory:
+    """Open the files of a memory that was filled; ValueError when a file has another size."""
+    kinds = (DTYPES[dtype], DTYPES[dtype], torch.float16)
+    shapes = ((num_cards, size), (num_cards, size), (num_cards, 2))
+    for name, shape, kind in zip(SHELVES, shapes, kinds, strict=True):
+        path, wanted = directory / name, shape[0] * shape[1] * kind.itemsize
+        found = path.stat().st_size if path.exists() else 0
+        if found != wanted:
+            raise ValueError(
+                f"{path} has {found} bytes, its card says {wanted}: read the document again"
+            )
+    return Memory(*_map(directory, shapes, kinds, shared=False), num_cards=num_cards)
+
+
+def _map(
+    directory: Path,
+    shapes: tuple[tuple[int, int], ...],
+    kinds: tuple[torch.dtype, ...],
+    *,
+    shared: bool,
+) -> list[Tensor]:
+    return [
+        torch.from_file(str(directory / name), shared=shared, size=rows * columns, dtype=kind).view(
+            rows, columns
+        )
+        for name, (rows, columns), kind in zip(SHELVES, shapes, kinds, strict=True)
+    ]

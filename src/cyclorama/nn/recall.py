@@ -1,0 +1,101 @@
+"""Attention of a few rows over a shared memory of unit keys, of any length.
+
+A score is ``s_h (ln n / ln 4096) cos(q, k) - g_h log2(1 + distance / 64)`` for a row that sees n
+cards; see `models.lm` for why. The memory is passed in chunks and the partial results are merged by
+their log-sum-exp (Milakov and Gimelshein 2018, algorithm 3; it is also how a ring of machines
+merges), so that a memory on disk needs no more room than one chunk. All heads share the one key of
+a card: heads and rows together are the rows of one matrix product.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+REFERENCE_LENGTH, DISTANCE_UNIT = 4096, 64
+View = Callable[[int, int], tuple[Tensor | None, Tensor]]  # bool and int64, (R, S) each
+Chunk = tuple[Tensor, Tensor, int]  # keys (S, K), values (S, K), position of the first
+
+
+@dataclass(frozen=True)
+class Look:
+    """A memory, and what each of R rows may see of it.
+
+    ``chunks()`` yields the memory piece by piece. A row sees the cards up to its own position, or,
+    where ``view`` is given, those that ``view(first, length)`` marks (R, length; None: all), and
+    at the distances that it also returns. ``count`` is the number of cards each row sees.
+    """
+
+    chunks: Callable[[], Iterator[Chunk]]
+    position_R: Int[Tensor, "R"]
+    count_R: Int[Tensor, "R"]
+    view: View | None = None
+
+    @classmethod
+    def causal(cls, k_SK: Tensor, v_SK: Tensor, *, position_R: Tensor) -> "Look":
+        """Look at one memory in hand, each row as far as its own position (0 is the first)."""
+        return cls(lambda: iter([(k_SK, v_SK, 0)]), position_R, position_R + 1)
+
+
+def recall(
+    q_RNK: Float[Tensor, "R N K"],
+    look: Look,
+    *,
+    scale_N: Float[Tensor, "N"],
+    slope_M: Float[Tensor, "M"],
+) -> Float[Tensor, "R N K"]:
+    """Return what each row's heads recall; queries have unit length, scores are float32.
+
+    The last M heads (M <= N) have the bias on distance.
+    """
+    num_near = q_RNK.shape[1] - len(slope_M)
+    length = look.count_R.double().clamp(min=2).log() / math.log(REFERENCE_LENGTH)
+    temperature_RN = length.float()[:, None] * scale_N
+    queries = (q_RNK * temperature_RN[..., None].to(q_RNK.dtype)).flatten(0, 1)  # (R N, K)
+    total: tuple[Tensor, Tensor] | None = None
+    for k_SK, v_SK, first in look.chunks():
+        scores = (queries @ k_SK.T).float().unflatten(0, q_RNK.shape[:2])  # (R, N, S)
+        seen_RS, distance_RS = _view(look, first, len(k_SK))
+        if len(slope_M):
+            far = torch.log2(1 + distance_RS.clamp(min=0).float() / DISTANCE_UNIT)
+            biased = scores[:, num_near:] - slope_M[:, None] * far[:, None]
+            scores = torch.cat((scores[:, :num_near], biased), dim=1)
+        if seen_RS is not None:
+            scores = scores.masked_fill(~seen_RS[:, None], float("-inf"))
+        part = _weigh(scores, v_SK)
+        total = part if total is None else merge(total, part)
+    if total is None:
+        raise ValueError("the memory is empty: read something before asking")
+    return total[0].to(q_RNK.dtype)
+
+
+def _view(look: Look, first: int, length: int) -> tuple[Tensor | None, Tensor]:
+    """Return which cards of a chunk each row sees (None: all), and their distances."""
+    if look.view is not None:
+        return look.view(first, length)
+    place = torch.arange(first, first + length, device=look.position_R.device)
+    distance = look.position_R[:, None] - place
+    if first + length <= int(look.position_R.min()) + 1:
+        return None, distance
+    return distance >= 0, distance
+
+
+def _weigh(scores_RNS: Tensor, v_SK: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean of values under softmax, float32, and the log-sum-exp of the scores."""
+    lse_RN = scores_RNS.logsumexp(dim=-1)
+    safe = torch.where(lse_RN.isinf(), torch.zeros_like(lse_RN), lse_RN)
+    weights = (scores_RNS - safe[..., None]).exp().to(v_SK.dtype)
+    return (weights.flatten(0, 1) @ v_SK).float().unflatten(0, lse_RN.shape), lse_RN
+
+
+def merge(
+    one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]
+) -> tuple[Float[Tensor, "R N K"], Float[Tensor, "R N"]]:
+    """Merge two partial results (means, log-sum-exp) into that of both sets of cards."""
+    lse = torch.logaddexp(one[1], other[1])
+    safe = torch.where(lse.isinf(), torch.zeros_like(lse), lse)
+    parts = [(lse_i - safe).exp()[..., None] * mean for mean, lse_i in (one, other)]
+    return parts[0] + parts[1], lse

@@ -1,0 +1,101 @@
+"""The reader's loss: the next token, where it matters, against everyone's memory.
+
+A batch is B sequences; the scribe walks through all tokens, and the rows that are to be judged (all
+answers' tokens and a sample of the text's) then ask the memory. Since the inquirer knows no
+positions, softmax over the cards of several sequences *is* the softmax of a document that holds
+them all: with ``crossbatch`` a row sees its own sequence up to itself and all of every other one,
+laid before it. Thus a step with short sequences trains on a haystack as long as the whole batch
+(Tworkowski et al. 2023, "Focused Transformer", arXiv 2307.03170, section 3.2; exact here). More
+strangers are read without gradients (`extra`), at a third of the price.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cyclorama.nn.recall import Look
+
+
+@dataclass(frozen=True, eq=False)
+class TokenBatch:
+    """B sequences of L tokens with the weight of foreseeing each, and E sequences of strangers."""
+
+    ids_BL: Tensor  # int64
+    weights_BL: Tensor  # float32; of predicting ids[b, l] from what stands before it
+    extra_EL: Tensor  # int64; may be empty
+    crossbatch: bool
+    max_rows: int  # rows judged in a step, the heaviest first
+
+
+def pick_rows(
+    weights_BL: Tensor, max_rows: int, *, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return sequence and place of the targets to judge, at most ``max_rows``.
+
+    Tokens of answers (weight above one) come first; the rest is drawn among the others.
+    """
+    flat = weights_BL.clone()
+    flat[:, 0] = 0  # nothing stands before the first token
+    flat = flat.flatten()
+    order = torch.rand(len(flat), generator=generator) + (flat > 1) + (flat > 0)
+    rows = order.argsort(descending=True)[: min(max_rows, int((flat > 0).sum()))].sort().values
+    length = weights_BL.shape[1]
+    return rows // length, rows % length
+
+
+def crossbatch_look(
+    k_MK: Tensor, v_MK: Tensor, *, own_R: Tensor, place_R: Tensor, length: int, shared: bool
+) -> Look:
+    """Show rows the cards of M / L sequences: their own up to themselves, the others if shared.
+
+    The other sequences count as read before, each row's neighbours in the batch being nearest.
+    """
+    num = len(k_MK) // length
+    others = (num - 1) * length if shared else 0
+
+    def view(first: int, size: int) -> tuple[Tensor, Tensor]:
+        card = torch.arange(first, first + size, device=own_R.device)
+        sequence, at = card // length, card % length
+        own = sequence == own_R[:, None]
+        seen = torch.where(own, at <= place_R[:, None], torch.full_like(own, shared))
+        distance = (own_R[:, None] - sequence) % num * length + place_R[:, None] - at
+        return seen, distance
+
+    return Look(lambda: iter([(k_MK, v_MK, 0)]), place_R, place_R + 1 + others, view=view)
+
+
+def next_token_loss(
+    model: nn.Module, batch: TokenBatch, *, generator: torch.Generator
+) -> tuple[Tensor, dict[str, float]]:
+    """Return the weighted mean cross-entropy of the judged rows, and how many answers are right."""
+    own_R, target_R = pick_rows(batch.weights_BL, batch.max_rows, generator=generator)
+    place_R = target_R - 1  # the row that predicts a token stands before it
+    length = batch.ids_BL.shape[1]
+    x_BLD, k_BLK, v_BLK, _ = model.read(model.embed(batch.ids_BL))
+    k_MK, v_MK = k_BLK.flatten(0, 1), v_BLK.flatten(0, 1)
+    if len(batch.extra_EL):
+        with torch.no_grad():
+            _, k_extra, v_extra, _ = model.read(model.embed(batch.extra_EL))
+        k_MK = torch.cat((k_MK, k_extra.flatten(0, 1)))
+        v_MK = torch.cat((v_MK, v_extra.flatten(0, 1)))
+    look = crossbatch_look(
+        k_MK, v_MK, own_R=own_R, place_R=place_R, length=length, shared=batch.crossbatch
+    )
+    logits_RV = model.answer(x_BLD[own_R, place_R], look).float()
+    targets_R = batch.ids_BL[own_R, target_R]
+    weights_R = batch.weights_BL[own_R, target_R]
+    losses_R = F.cross_entropy(logits_RV, targets_R, reduction="none")
+    answers_R = weights_R > 1
+    right_R = logits_RV.detach().argmax(dim=-1) == targets_R
+    metrics = {
+        "text_nats": _mean(losses_R.detach(), ~answers_R),
+        "answer_nats": _mean(losses_R.detach(), answers_R),
+        "answer_right": _mean(right_R.float(), answers_R),
+    }
+    return (losses_R * weights_R).sum() / weights_R.sum(), metrics
+
+
+def _mean(values: Tensor, chosen: Tensor) -> float:
+    return values[chosen].mean().item() if bool(chosen.any()) else 0.0
