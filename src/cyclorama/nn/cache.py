@@ -76,10 +76,8 @@ def open_memory(
 
     With a directory the shelves are the files ``keys``, ``values`` and ``scales`` in it, mapped.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"a memory is kept in one of {', '.join(DTYPES)}, got {dtype!r}")
     shapes = ((room, size), (room, size), (room, 2))
-    kinds = (DTYPES[dtype], DTYPES[dtype], torch.float16)
+    kinds = _kinds(dtype)
     if directory is None:
         return Memory(*(torch.ones(s, dtype=k) for s, k in zip(shapes, kinds, strict=True)))
     directory.mkdir(parents=True, exist_ok=True)
@@ -88,7 +86,7 @@ def open_memory(
 
 def map_memory(directory: Path, num_cards: int, *, size: int, dtype: str) -> Memory:
     """Open the files of a memory that was filled; ValueError when a file has another size."""
-    kinds = (DTYPES[dtype], DTYPES[dtype], torch.float16)
+    kinds = _kinds(dtype)
     shapes = ((num_cards, size), (num_cards, size), (num_cards, 2))
     for name, shape, kind in zip(SHELVES, shapes, kinds, strict=True):
         path, wanted = directory / name, shape[0] * shape[1] * kind.itemsize
@@ -98,6 +96,12 @@ def map_memory(directory: Path, num_cards: int, *, size: int, dtype: str) -> Mem
                 f"{path} has {found} bytes, its card says {wanted}: read the document again"
             )
     return Memory(*_map(directory, shapes, kinds, shared=False), num_cards=num_cards)
+
+
+def _kinds(dtype: str) -> tuple[torch.dtype, torch.dtype, torch.dtype]:
+    if dtype not in DTYPES:
+        raise ValueError(f"a memory is kept in one of {', '.join(DTYPES)}, got {dtype!r}")
+    return DTYPES[dtype], DTYPES[dtype], torch.float16
 
 
 def _map(
