@@ -129,7 +129,7 @@ def test_a_needle_stands_out_among_a_growing_crowd():
     size, scale = 128, torch.tensor([16.0])
     q = F.normalize(torch.randn(1, 1, size), dim=-1)
     shares = []
-    for num in (4_096, 262_144):
+    for num in (4_096, 65_536):
         k = F.normalize(torch.randn(num, size), dim=-1)
         k[0] = q[0, 0]
         v = torch.zeros(num, size)
@@ -137,10 +137,10 @@ def test_a_needle_stands_out_among_a_growing_crowd():
         look = Look.causal(k, v, position_R=torch.tensor([num - 1]))
         shares.append(recall(q, look, scale_N=scale, slope_M=torch.zeros(0))[0, 0, 0].item())
     assert min(shares) > 0.99
-    # A temperature that did not grow would lose it, the crowd being 64 times larger.
-    growth = math.log(262_144) / math.log(4_096)
+    # A temperature that did not grow would lose it, the crowd being 16 times larger.
+    growth = math.log(65_536) / math.log(4_096)
     fixed = recall(q, look, scale_N=scale / growth, slope_M=torch.zeros(0))[0, 0, 0].item()
-    assert 1 - fixed > 5 * (1 - shares[1])
+    assert 1 - fixed > 3 * (1 - shares[1])
 
 
 def test_an_empty_memory_is_an_error():
