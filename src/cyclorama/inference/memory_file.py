@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,11 +39,35 @@ def read_to_file(
 ) -> Reading:
     """Read token ids into the memory directory ``path`` and return the reading, mapped from it.
 
-    What stood at ``path`` is replaced when the new memory is whole. ``source`` says what was read.
+    A memory that stood at ``path`` is replaced when the new one is whole; ValueError when what
+    stands there is anything else. ``source`` says what was read.
     """
-    aside = path.with_name(path.name + ".partial")
-    if aside.exists():
-        shutil.rmtree(aside)
+    if path.exists() and not (path / "card.json").is_file():
+        raise ValueError(f"{path} exists and is no memory of a reading: choose another name")
+    aside, old = (path.with_name(path.name + end) for end in (".partial", ".old"))
+    for left_by_a_kill in (aside, old):
+        if left_by_a_kill.exists():
+            shutil.rmtree(left_by_a_kill)
+    try:
+        _write(reader, ids, aside, source, memory_dtype, progress)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    if path.exists():
+        path.replace(old)
+    aside.replace(path)
+    shutil.rmtree(old, ignore_errors=True)
+    return open_reading(path, reader, verify=False)  # the sums were taken a moment ago
+
+
+def _write(
+    reader: Reader,
+    ids: Sequence[int] | np.ndarray,
+    aside: Path,
+    source: str,
+    memory_dtype: str,
+    progress: Callable[[int, int], None] | None,
+) -> None:
     reading = read_tokens(
         reader, ids, memory_dtype=memory_dtype, directory=aside, progress=progress
     )
@@ -57,21 +82,13 @@ def read_to_file(
         "memory_size": reader.lm.config.memory_size,
         "checksums": {name: _checksum(aside / name) for name in _FILES},
     }
-    (aside / "card.json").write_text(json.dumps(card, indent=1))
-    if path.exists():
-        shutil.rmtree(path)
-    aside.replace(path)
-    return open_reading(path, reader)
+    card["checksum"] = zlib.crc32(_card_text(card).encode())
+    (aside / "card.json").write_text(_card_text(card))
 
 
 def open_reading(path: Path, reader: Reader, *, verify: bool = True) -> Reading:
     """Open a memory directory; ValueError when it is foreign, of another version, or damaged."""
-    try:
-        card = json.loads((path / "card.json").read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is no memory of a reading ({error}): make it again") from error
-    if card.get("version") != VERSION:
-        raise ValueError(f"{path} has version {card.get('version')!r}, wanted {VERSION}")
+    card = _read_card(path)
     if card["reader"] != reader.checksum:
         raise ValueError(
             f"{path} was read with other weights (checksum {card['reader'][:12]}..., these are "
@@ -85,6 +102,27 @@ def open_reading(path: Path, reader: Reader, *, verify: bool = True) -> Reading:
     )
     state = _state_from(load_file(path / "state.safetensors"), len(reader.lm.scribes))
     return Reading(memory, replace(state, num_read=card["num_cards"]), np.load(path / "ids.npy"))
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        text = (path / "card.json").read_text()
+        card = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is no memory of a reading ({error}): make it again") from error
+    version = card.get("version") if isinstance(card, dict) else None
+    if version != VERSION:
+        raise ValueError(
+            f"{path} has version {version!r}, wanted {VERSION}: read the document again"
+        )
+    whole = text == _card_text(card)
+    if card.pop("checksum", None) != zlib.crc32(_card_text(card).encode()) or not whole:
+        raise ValueError(f"{path / 'card.json'} is damaged: read the document again")
+    return card
+
+
+def _card_text(card: dict[str, Any]) -> str:
+    return json.dumps(card, indent=1)
 
 
 def _checksum(path: Path, block_bytes: int = 1 << 24) -> int:

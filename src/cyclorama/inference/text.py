@@ -73,8 +73,7 @@ def read_tokens(
     state = None
     if after is not None:
         state = after.state
-        for k_SK, v_SK, _ in after.memory.chunks():
-            memory.append(k_SK, v_SK)
+        memory.extend(after.memory)
     for start in range(0, len(tokens), piece):
         part = torch.from_numpy(tokens[start : start + piece].astype(np.int64))
         _, k_BLK, v_BLK, state = reader.lm.read(reader.lm.embed(part[None]), state)
@@ -103,8 +102,8 @@ def continue_all(
     Greedy for ``temperature`` 0. A continuation ends before ``stop`` or after ``max_tokens``.
     ``stream`` sees the newest token of every prompt after each step (-1 where one has ended).
     """
-    if any(not prompt for prompt in prompts):
-        raise ValueError("a prompt needs at least one token")
+    if not prompts or any(not prompt for prompt in prompts):
+        raise ValueError("there must be a prompt, and each needs at least one token")
     generator = torch.Generator().manual_seed(seed)
     shelf, rows_BD, state = _walk_prompts(reader, reading, prompts)
     found: list[list[int]] = [[] for _ in prompts]

@@ -37,12 +37,7 @@ class Memory:
 
     def append(self, k_LK: Float[Tensor, "L K"], v_LK: Float[Tensor, "L K"]) -> None:
         """Add cards; ValueError when the shelf has no room for them."""
-        start, stop = self.num_cards, self.num_cards + len(k_LK)
-        if stop > len(self.k_SK):
-            raise ValueError(
-                f"the memory has room for {len(self.k_SK)} tokens, and {stop} are to be kept: "
-                "open it with more room"
-            )
+        start, stop = self._places(len(k_LK))
         for column, (shelf, cards) in enumerate(((self.k_SK, k_LK), (self.v_SK, v_LK))):
             if shelf.dtype == torch.int8:
                 scale_L = (cards.float().abs().amax(dim=1) / 127).half().clamp(min=1e-6)
@@ -52,6 +47,27 @@ class Memory:
             else:
                 shelf[start:stop] = cards
         self.num_cards = stop
+
+    def extend(self, other: "Memory") -> None:
+        """Add all cards of another memory, unchanged when both keep cards in the same way."""
+        if other.dtype != self.dtype:
+            for k_SK, v_SK, _ in other.chunks(torch.float32):
+                self.append(k_SK, v_SK)
+            return
+        start, stop = self._places(other.num_cards)
+        self.k_SK[start:stop] = other.k_SK[: other.num_cards]
+        self.v_SK[start:stop] = other.v_SK[: other.num_cards]
+        self.scales_S2[start:stop] = other.scales_S2[: other.num_cards]
+        self.num_cards = stop
+
+    def _places(self, num: int) -> tuple[int, int]:
+        start, stop = self.num_cards, self.num_cards + num
+        if stop > len(self.k_SK):
+            raise ValueError(
+                f"the memory has room for {len(self.k_SK)} tokens, and {stop} are to be kept: "
+                "open it with more room"
+            )
+        return start, stop
 
     def chunks(self, dtype: torch.dtype = torch.bfloat16, size: int = CHUNK) -> Iterator[Chunk]:
         """Yield keys, values (in ``dtype``) and the number of the first card, piece by piece."""
