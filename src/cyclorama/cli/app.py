@@ -74,7 +74,7 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Make video from words, train on your own footage, and measure both."""
+    """Make video from words, ask long texts, train on your own footage, and measure it all."""
     import warnings
 
     from cyclorama.cli.show import say
@@ -297,6 +297,45 @@ def evaluate(
         typer.echo(evaluate_maker(out, **common, **more))
     else:
         raise ValueError(f"cannot evaluate {what!r}: give autoencoder or maker")
+
+
+@app.command()
+def read(
+    files: Annotated[list[Path], typer.Argument(help="Text files, or folders of them.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The memory, NAME.memory; a folder.")
+    ],
+    dtype: Annotated[str, typer.Option(help="How it is kept: int8, or bfloat16.")] = "int8",
+    weights: WeightsOption = "reader",
+) -> None:
+    """Read text of any length once, to be asked as often as wanted."""
+    from cyclorama.cli.reading import read_files
+
+    typer.echo(read_files(files, output=output, weights=weights, memory_dtype=dtype))
+
+
+@app.command()
+def ask(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="FILES... QUESTION", help="NAME.memory or text; then a question."),
+    ],
+    questions: Annotated[
+        list[str] | None,
+        typer.Option("--question", help="Ask this; may be repeated, all words are files then."),
+    ] = None,
+    tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 48,
+    temperature: Annotated[float, typer.Option(help="0: always the likeliest word.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Equal seeds draw equal answers.")] = 0,
+    weights: WeightsOption = "reader",
+) -> None:
+    """Answer questions about text: files, folders, or a memory of them."""
+    from cyclorama.cli.reading import ask_files, split_question
+
+    sources, asked = split_question(words, questions or [])
+    ask_files(
+        sources, asked, weights=weights, max_tokens=tokens, temperature=temperature, seed=seed
+    )
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ class Reading:
 def load_reader(weights: str = "reader", *, dtype: torch.dtype = torch.bfloat16) -> Reader:
     """Load a bundled reader by name, or any by path."""
     loaded = load_weights(find_weights(weights), kind="reader")
+    assert isinstance(loaded.model, LM)  # the kind says so
     return Reader(loaded.model.eval().to(dtype), loaded.checksum)
 
 

@@ -1,0 +1,118 @@
+"""From files to a memory on disk, and from files or a memory to answers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def read_files(sources: Sequence[Path], *, output: Path, weights: str, memory_dtype: str) -> Path:
+    """Read files and folders into the memory directory ``output`` and return it."""
+    from cyclorama.cli import show
+    from cyclorama.inference.memory_file import read_to_file
+    from cyclorama.inference.messages import MEMORY_SUFFIX
+    from cyclorama.inference.text import load_reader
+    from cyclorama.nn.cache import DTYPES
+
+    if output.suffix != MEMORY_SUFFIX:
+        raise ValueError(f"cannot write {output}: a memory's name ends in {MEMORY_SUFFIX}")
+    if memory_dtype not in DTYPES:
+        raise ValueError(f"--dtype {memory_dtype!r}: give one of {', '.join(DTYPES)}")
+    reader = load_reader(weights)
+    stream = _open_stream(sources)
+    with show.progress_bar("tokens") as report:
+        read_to_file(
+            reader,
+            stream.ids,
+            path=output,
+            source=", ".join(map(str, sources)),
+            memory_dtype=memory_dtype,
+            progress=report,
+        )
+    return output
+
+
+def ask_files(
+    sources: Sequence[Path],
+    questions: Sequence[str],
+    *,
+    weights: str,
+    max_tokens: int,
+    temperature: float,
+    seed: int,
+) -> None:
+    """Print answers from a memory or from files: one alone as it forms, several with questions."""
+    import typer
+
+    from cyclorama.inference.messages import answer_all
+    from cyclorama.inference.text import load_reader
+
+    if max_tokens < 1:
+        raise ValueError(f"--tokens must be at least 1, got {max_tokens}")
+    reader = load_reader(weights)
+    reading = _open_reading(sources, reader)
+    alone = len(questions) == 1
+    answers = answer_all(
+        reader,
+        reading,
+        questions=questions,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        seed=seed,
+        show=(lambda text: typer.echo(text, nl=False)) if alone else None,
+    )
+    if alone:
+        typer.echo()
+        return
+    for question, answer in zip(questions, answers, strict=True):
+        typer.echo(f"{question}\n  {answer}")
+
+
+def split_question(words: Sequence[str], questions: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return files and questions: the last word is the question unless others are given."""
+    if questions:
+        return [Path(word) for word in words], list(questions)
+    if len(words) < 2:
+        raise ValueError(
+            'nothing is asked: give files, then the question: cyclorama ask FILE "question"'
+        )
+    if _is_there(words[-1]):
+        raise ValueError(
+            f"the last argument is the question, but {words[-1]} is a file: "
+            'put the question behind it, or use --question "..."'
+        )
+    return [Path(word) for word in words[:-1]], [words[-1]]
+
+
+def _is_there(word: str) -> bool:
+    try:
+        return Path(word).exists()
+    except OSError:  # a question may be longer than any name
+        return False
+
+
+def _open_reading(sources: Sequence[Path], reader: Any) -> Any:
+    from cyclorama.cli import show
+    from cyclorama.inference.memory_file import open_reading
+    from cyclorama.inference.messages import MEMORY_SUFFIX
+    from cyclorama.inference.text import read_tokens
+
+    if any(path.suffix == MEMORY_SUFFIX for path in sources):
+        if len(sources) > 1:
+            raise ValueError("a memory is asked alone: give one memory, or files")
+        return open_reading(sources[0], reader)
+    stream = _open_stream(sources)
+    with show.progress_bar("tokens") as report:
+        return read_tokens(reader, stream.ids, progress=report)
+
+
+def _open_stream(sources: Sequence[Path]) -> Any:
+    """Return the stream of some files; say how much it is, and what was left out."""
+    from cyclorama.cli.show import say
+    from cyclorama.inference.messages import file_stream
+
+    stream = file_stream(sources)
+    files = "1 file" if len(stream.names) == 1 else f"{len(stream.names)} files"
+    say(f"{len(stream.ids):,} tokens of {files}")
+    if stream.num_skipped:
+        say(f"left out {stream.num_skipped} that are no UTF-8 text")
+    return stream
