@@ -16,7 +16,7 @@ DEMO_PROMPTS = (
     "a blue cube falls to the floor and bounces",
     "a yellow cylinder slides to the right on a dark gray floor",
     "a green ball rolls to the right and hits a purple cube",
-    "an orange cone and a cyan ball on a checkered floor as the camera orbits to the left",
+    "an orange cone and a cyan ball on a white floor as the camera orbits to the left",
     "a pink ball is thrown to the right on a beige floor",
 )
 DEMO_SEED = 1

@@ -45,7 +45,7 @@ class LMConfig(Config):
     taps: int = 4
     num_experts: int = 4
     top_k: int = 1
-    expert_hidden: int = 256
+    expert_hidden: int = 224
     shared_hidden: int = 256
     memory_size: int = 128
     cross_depth: int = 2
@@ -168,7 +168,7 @@ class LM(nn.Module):
         k_BLK = F.normalize(k_BLK.float(), dim=-1).to(k_BLK.dtype)
         if tail is None:
             tail = normed.new_zeros(normed.shape[0], self.config.taps - 1, normed.shape[2])
-        tail = torch.cat((tail, normed), dim=1)[:, -(self.config.taps - 1) :]
+        tail = torch.cat((tail, normed), dim=1)[:, normed.shape[1] :]  # as long as it was
         num_read = x_BLD.shape[1] + (0 if state is None else state.num_read)
         return x_BLD, k_BLK, v_BLK, ReadState(tuple(layers), tail, num_read)
 

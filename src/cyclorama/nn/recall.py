@@ -55,20 +55,28 @@ def recall(
     length = look.count_R.double().clamp(min=2).log() / math.log(REFERENCE_LENGTH)
     temperature_RN = length.float()[:, None] * scale_N
     queries = (q_RNK * temperature_RN[..., None].to(q_RNK.dtype)).flatten(0, 1)  # (R N, K)
+    pieces = look.chunks()
     total: tuple[Tensor, Tensor] | None = None
-    for k_SK, v_SK, first in look.chunks():
-        scores = (queries @ k_SK.T).float().unflatten(0, q_RNK.shape[:2])  # (R, N, S)
+    piece, following = next(pieces, None), next(pieces, None)
+    if piece is None:
+        raise ValueError("the memory is empty: read something before asking")
+    while piece is not None:
+        k_SK, v_SK, first = piece
+        scores = (queries @ k_SK.T).unflatten(0, q_RNK.shape[:2]).float()  # (R, N, S)
         seen_RS, distance_RS = _view(look, first, len(k_SK))
-        if len(slope_M):
-            far = torch.log2(1 + distance_RS.clamp(min=0).float() / DISTANCE_UNIT)
-            biased = scores[:, num_near:] - slope_M[:, None] * far[:, None]
-            scores = torch.cat((scores[:, :num_near], biased), dim=1)
         if seen_RS is not None:
             scores = scores.masked_fill(~seen_RS[:, None], float("-inf"))
+        if len(slope_M):
+            far_RS = torch.log2(1 + distance_RS.clamp(min=0).float() / DISTANCE_UNIT)
+            biased = scores[:, num_near:] - slope_M[:, None] * far_RS[:, None]
+            scores = torch.cat((scores[:, :num_near], biased), dim=1)
+        if total is None and following is None:  # all there is: one softmax, cheaper to train
+            weights = scores.softmax(dim=-1).to(v_SK.dtype).flatten(0, 1)
+            return (weights @ v_SK).unflatten(0, q_RNK.shape[:2]).to(q_RNK.dtype)
         part = _weigh(scores, v_SK)
         total = part if total is None else merge(total, part)
-    if total is None:
-        raise ValueError("the memory is empty: read something before asking")
+        piece, following = following, next(pieces, None)
+    assert total is not None  # there was at least one piece
     return total[0].to(q_RNK.dtype)
 
 

@@ -63,7 +63,8 @@ def run(
     torch.manual_seed(config.loop.seed)
     model = Autoencoder(config.model)
     if config.start:
-        start_from_weights(model, config.start, kind="autoencoder")
+        if unlike := start_from_weights(model, config.start, kind="autoencoder"):
+            report(f"goes on from {config.start}; {unlike}")
     else:
         start_from_clips(model, source)
     batches = ShapeBatches(

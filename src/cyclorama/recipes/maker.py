@@ -83,9 +83,8 @@ def run(
     )
     model = DiT(model_config)
     if config.start:
-        new = start_from_weights(model, config.start, kind="maker")
-        if new:
-            report(f"goes on from {config.start}; {len(new)} parameters of the model are new to it")
+        if unlike := start_from_weights(model, config.start, kind="maker"):
+            report(f"goes on from {config.start}; {unlike}")
     trained = train(
         model,
         denoising_loss,

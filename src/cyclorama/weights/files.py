@@ -114,12 +114,12 @@ def load_weights(path: Path, *, kind: str | None = None) -> Weights:
     return Weights(model.eval(), found, metadata, checksum_of(path))
 
 
-def start_from_weights(model: nn.Module, name_or_path: str, *, kind: str) -> list[str]:
-    """Copy bundled or other weights into ``model``, in place; return the parameters left as new.
+def start_from_weights(model: nn.Module, name_or_path: str, *, kind: str) -> str:
+    """Copy bundled or other weights into ``model``, in place; return in words what did not match.
 
-    The model may have parts that the weights lack (a head added later). Raises ValueError when a
-    part of both has another size, or nothing is shared: a run that meant to go on must not begin
-    anew.
+    The model may have parts that the weights lack (a head added later), and the other way round.
+    Raises ValueError when a part of both has another size, or nothing is shared: a run that meant
+    to go on must not begin anew.
     """
     weights = load_weights(find_weights(name_or_path), kind=kind).model.state_dict()
     own = model.state_dict()
@@ -132,7 +132,11 @@ def start_from_weights(model: nn.Module, name_or_path: str, *, kind: str) -> lis
             f"{load_weights(find_weights(name_or_path), kind=kind).model.config.to_json()}"
         )
     model.load_state_dict(shared, strict=False)
-    return [name for name in own if name not in shared]
+    new = [name for name in own if name not in shared]
+    left = [name for name in weights if name not in shared]
+    parts = [f"new to the model: {', '.join(new)}"] if new else []
+    parts += [f"left out of the weights: {', '.join(left)}"] if left else []
+    return "; ".join(parts)
 
 
 def facts_as_text(facts: dict[str, object]) -> dict[str, str]:
