@@ -1,0 +1,230 @@
+"""The reader's loss: a batch's memory = one document computed literally; runs resume exactly."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cyclorama.models.lm import LM, LMS
+from cyclorama.nn.recall import Look
+from cyclorama.training.loop import LoopConfig, train
+from cyclorama.training.next_token import TokenBatch, next_token_loss, pick_rows
+from cyclorama.training.optimizer import OptimizerConfig
+
+TINY = LMS["tiny"].model_copy(update={"vocabulary": 64})
+NUM, LENGTH, EXTRA = 3, 12, 2
+CLOSE = {"rtol": 1e-4, "atol": 1e-6}  # scores of the memory are float32
+
+
+@pytest.fixture
+def lm(shaken):
+    torch.manual_seed(0)
+    model = shaken(LM(TINY).double())
+    with torch.no_grad():
+        for layer in model.inquirers:
+            layer.slope_M.fill_(0.8)  # so that distances matter
+    return model
+
+
+def batch(*, crossbatch, extra=EXTRA, max_rows=1000, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.rand(NUM, LENGTH, generator=generator)
+    weights[weights < 0.3] = 0.0
+    weights[weights > 0.8] = 5.0
+    return TokenBatch(
+        ids_BL=torch.randint(0, 64, (NUM, LENGTH), generator=generator),
+        weights_BL=weights,
+        extra_EL=torch.randint(0, 64, (extra, LENGTH), generator=generator),
+        crossbatch=crossbatch,
+        max_rows=max_rows,
+    )
+
+
+def drawn():
+    return torch.Generator().manual_seed(7)
+
+
+def weighted(losses, weights):
+    return (torch.stack(losses) * torch.stack(weights)).sum() / torch.stack(weights).sum()
+
+
+def literal_loss(lm, data):
+    """Lay all other sequences in front of each row's own, and compute row after row."""
+    sequences = [lm.read(lm.embed(ids[None])) for ids in data.ids_BL]
+    with torch.no_grad():
+        sequences += [lm.read(lm.embed(ids[None])) for ids in data.extra_EL]
+    losses, weights = [], []
+    for own in range(NUM):
+        for target in range(1, LENGTH):
+            if data.weights_BL[own, target] == 0:
+                continue
+            before = [*sequences[own + 1 :], *sequences[:own]] if data.crossbatch else []
+            cards = [
+                torch.cat([*[s[part][0] for s in before], sequences[own][part][0, :target]])
+                for part in (1, 2)
+            ]
+            look = Look.causal(cards[0], cards[1], position_R=torch.tensor([len(cards[0]) - 1]))
+            logits = lm.answer(sequences[own][0][0, target - 1 : target], look)
+            losses.append(F.cross_entropy(logits[0].float(), data.ids_BL[own, target]))
+            weights.append(data.weights_BL[own, target])
+    return weighted(losses, weights)
+
+
+def gradients(lm, value):
+    for parameter in lm.parameters():
+        parameter.grad = None
+    value.backward()
+    return {name: p.grad.clone() for name, p in lm.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("extra", [0, EXTRA])
+def test_crossbatch_is_one_document_computed_literally(lm, extra):
+    data = batch(crossbatch=True, extra=extra)
+    wanted = literal_loss(lm, data)
+    found, _ = next_token_loss(lm, data, generator=drawn())
+    torch.testing.assert_close(found, wanted, **CLOSE)
+    exact, ours = gradients(lm, wanted), gradients(lm, found)
+    assert exact.keys() == ours.keys()
+    for name, gradient in exact.items():  # the strangers' cards have none, in both
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-3, atol=1e-6, msg=name)
+
+
+def test_alone_is_the_plain_forwards_cross_entropy(lm):
+    data = batch(crossbatch=False, extra=0)
+    found, metrics = next_token_loss(lm, data, generator=drawn())
+    logits = lm(data.ids_BL)[:, :-1].float()
+    targets, weights = data.ids_BL[:, 1:], data.weights_BL[:, 1:]
+    losses = F.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+    torch.testing.assert_close(found, (losses * weights).sum() / weights.sum(), **CLOSE)
+    text, answers = (weights > 0) & (weights <= 1), weights > 1
+    right = (logits.argmax(dim=-1) == targets).float()
+    for name, wanted in [
+        ("text_nats", losses[text].mean()),
+        ("answer_nats", losses[answers].mean()),
+        ("answer_right", right[answers].mean()),
+    ]:
+        assert metrics[name] == pytest.approx(wanted.item(), rel=1e-4)
+
+
+def test_strangers_matter_only_when_shared(lm):
+    alone = batch(crossbatch=False)
+    shared = replace(alone, crossbatch=True)
+    other = torch.zeros_like(alone.extra_EL)
+
+    def loss(data):
+        with torch.no_grad():
+            return next_token_loss(lm, data, generator=drawn())[0]
+
+    assert loss(alone) == loss(replace(alone, extra_EL=other))
+    assert abs(loss(shared) - loss(replace(shared, extra_EL=other))) > 1e-5
+    assert abs(loss(shared) - loss(alone)) > 1e-5
+
+
+def test_answers_can_be_told_right(lm):
+    data = batch(crossbatch=True)
+    with torch.no_grad():
+        lm.embed.weight.mul_(1e-3)  # all logits but one near nothing
+        lm.embed.weight[5] = 0.0
+        lm.norm_out.weight.zero_()
+    only = replace(data, ids_BL=torch.full_like(data.ids_BL, 0))
+    assert next_token_loss(lm, only, generator=drawn())[1]["answer_right"] == 1.0
+    never = replace(data, ids_BL=torch.full_like(data.ids_BL, 9))
+    assert next_token_loss(lm, never, generator=drawn())[1]["answer_right"] == 0.0
+
+
+def test_rows_are_answers_first_then_a_sample_of_the_text():
+    weights = torch.full((4, 50), 0.5)
+    weights[:, 20:25] = 5.0
+    weights[2] = 0.0
+    weights[3, 0] = 5.0  # the first token has nothing before it
+    seen = torch.zeros(4, 50)
+    for seed in range(60):
+        generator = torch.Generator().manual_seed(seed)
+        rows, places = pick_rows(weights, 40, generator=generator)
+        assert len(rows) == 40
+        assert len(set(zip(rows.tolist(), places.tolist(), strict=True))) == 40
+        assert (weights[rows, places] > 1).sum() == 15  # every answer that can be judged
+        seen[rows, places] += 1
+    assert seen[2].sum() == 0
+    assert seen[:, 0].sum() == 0
+    assert seen[:, 1:][weights[:, 1:] == 0.5].min() > 0  # no text is left out for ever
+    assert seen[[0, 1, 3]][:, 20:25].eq(60).all()
+
+
+def test_fewer_rows_than_answers_and_more_than_there_are():
+    weights = torch.zeros(2, 10)
+    weights[:, 5:8] = 5.0
+    rows, places = pick_rows(weights, 4, generator=drawn())
+    assert len(rows) == 4
+    assert (weights[rows, places] == 5).all()
+    rows, places = pick_rows(weights, 1000, generator=drawn())
+    pairs = sorted(zip(rows.tolist(), places.tolist(), strict=True))
+    assert pairs == [(b, p) for b in (0, 1) for p in (5, 6, 7)]
+    again = pick_rows(weights, 4, generator=drawn())
+    other = pick_rows(weights, 4, generator=drawn())
+    assert all(torch.equal(a, b) for a, b in zip(again, other, strict=True))
+
+
+LOOP = LoopConfig(
+    num_steps=5,
+    optimizer=OptimizerConfig(lr=0.01, warmup_steps=2),
+    checkpoint_every_s=0.0,
+    log_every=1,
+)
+
+
+def run(directory, *, stop_at=None, dtype="bfloat16"):
+    """Train a tiny reader, and return the masters and the averaged one."""
+    torch.manual_seed(0)
+    model = LM(TINY)
+
+    def batches(step):
+        if step == stop_at:
+            raise KeyboardInterrupt
+        return batch(crossbatch=True, max_rows=20, seed=step)
+
+    config = LOOP.model_copy(update={"dtype": dtype})
+    quiet = {"report": lambda line: None}
+    trained = train(
+        model, next_token_loss, batches=batches, config=config, directory=directory, **quiet
+    )
+    return model, trained
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_resumed_is_uninterrupted_with_the_experts_votes(tmp_path, dtype):
+    whole = run(tmp_path / "whole", dtype=dtype)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", stop_at=3, dtype=dtype)
+    resumed = run(tmp_path / "cut", dtype=dtype)
+    for one, other in zip(whole, resumed, strict=True):
+        state, wanted = other.state_dict(), one.state_dict()
+        assert state.keys() == wanted.keys()
+        for name, tensor in wanted.items():
+            assert torch.equal(state[name], tensor), name
+    votes = torch.stack([layer.experts.votes_E for layer in whole[1].scribes])
+    assert votes.abs().sum() > 0  # there was something to be lost
+
+
+def test_a_few_steps_learn_a_batch_by_heart(tmp_path):
+    data = batch(crossbatch=True)
+    torch.manual_seed(0)
+    model = LM(TINY)
+    with torch.no_grad():
+        _, before = next_token_loss(model, data, generator=drawn())
+    config = LOOP.model_copy(
+        update={"num_steps": 20, "average_decay": 0.5, "checkpoint_every_s": 1e9}
+    )
+    trained = train(
+        model,
+        next_token_loss,
+        batches=lambda step: data,
+        config=config,
+        directory=tmp_path,
+        report=lambda line: None,
+    )
+    with torch.no_grad():
+        _, after = next_token_loss(trained, data, generator=drawn())
+    assert after["answer_nats"] < 0.5 * before["answer_nats"]
+    assert after["answer_right"] > before["answer_right"]
