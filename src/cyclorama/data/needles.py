@@ -1,0 +1,398 @@
+"""Needles: facts to be hidden in a long text, and questions that only they answer.
+
+Picture a reader's exercise book: pages of some novel, into which a mischievous printer has set a
+few sentences that belong nowhere ("The special magic number for amber-fox is 7351924."), with
+questions in the margin, half-way and at the end. Distractors are cut from the same cloth: the same
+sentence about a key one letter away, one key with several values, a question about a key that is
+nowhere, to which the answer is "not found". Sources: the eight retrieval tasks of RULER
+(2404.06654, section 3.1); keys distinct over a batch so that its rows can serve each other as
+haystack (Focused Transformer, 2307.03170, "crossbatch"). Leaves out judging (an evaluation's
+work), pictures and sound. How a question is written into the stream stands in `needle_stream`,
+tasks from examples alone in `needle_tasks`; both are offered here too.
+"""
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from cyclorama.data.needle_draws import draw_key, draw_value, near_key, pick
+from cyclorama.data.needle_stream import (
+    ABSENT,
+    ANSWER,
+    QUESTION,
+    Needle,
+    Question,
+    Sequence,
+    Weights,
+    answer_ids,
+    joined,
+    question_ids,
+    question_part,
+    text_part,
+)
+from cyclorama.data.needle_tasks import dictionary_sequence, label_map_sequence
+from cyclorama.data.needle_words import TEMPLATES, Template
+from cyclorama.data.texts import Texts
+from cyclorama.data.tokenizer import load_tokenizer
+
+__all__ = [
+    "ABSENT", "ANSWER", "KINDS", "QUESTION", "Needle", "NeedleSet", "Question", "Sequence",
+    "Weights", "answer_ids", "dictionary_sequence", "draw_needle", "draw_set",
+    "label_map_sequence", "needle_batch", "needle_sequence", "question_ids",
+]  # fmt: skip
+KINDS = ("single", "multi_key", "hard", "multi_value", "multi_query", "absent")
+_NEAR_TOKENS = 64  # how far a needle may move from its drawn place to stand at a sentence's end
+_NEAR_SHARE = 0.35  # share of keys made from a key that already exists
+
+
+@dataclass(frozen=True)
+class NeedleSet:
+    """Needles that belong together and what can be asked of them.
+
+    Needles of one key must stand in the text in this order: their answer lists them so.
+    """
+
+    needles: tuple[Needle, ...]
+    questions: tuple[Question, ...]
+
+
+def draw_needle(
+    rng: np.random.Generator, *, split: str = "train", taken: dict[str, str] | None = None
+) -> Needle:
+    """Return one needle of a random family; its key is not in ``taken``, and is added to it."""
+    template = _template(rng, _family_names(split), split=split)
+    key = _fresh_key(rng, template, split=split, taken={} if taken is None else taken)
+    return _needle(rng, template, key, draw_value(rng, template.value))
+
+
+def draw_set(
+    rng: np.random.Generator,
+    *,
+    num: int,
+    kind: str = "single",
+    split: str = "train",
+    families: Many[str] = (),
+    taken: dict[str, str] | None = None,
+) -> NeedleSet:
+    """Return ``num`` needles of one `KINDS` entry and the questions that can be asked of them.
+
+    single: families at random. multi_key: one family, other keys. hard: and the keys near each
+    other. multi_value: one key, whose answer lists all values. multi_query: a question lists
+    several keys (each is asked alone as well). absent: hard, and the only question is about a
+    near key that is nowhere. ``taken`` maps used keys to their kind, is avoided, and grows.
+    """
+    if kind not in KINDS or num < 1:
+        raise ValueError(f"num must be >= 1 and kind one of {' '.join(KINDS)}: got {num}, {kind!r}")
+    names = tuple(families) or _family_names(split)
+    taken = {} if taken is None else taken
+    plural = kind in ("multi_value", "multi_query")
+    template = _template(rng, names, split=split, plural=plural)
+    needles: list[Needle] = []
+    key, values = "", set()
+    for number in range(num):
+        if kind == "single" and number:
+            template = _template(rng, names, split=split)
+        if kind != "multi_value" or not number:
+            near = key if kind in ("hard", "absent") else ""
+            key = _fresh_key(rng, template, split=split, taken=taken, near=near)
+        value = draw_value(rng, template.value, avoid=values if plural else ())
+        values.add(value)
+        needles.append(_needle(rng, template, key, value))
+    if kind == "absent":
+        question = _absent_question(rng, needles, split=split, taken=taken)
+        return NeedleSet(tuple(needles), (question,))
+    return NeedleSet(tuple(needles), _questions(rng, template, needles, kind=kind))
+
+
+def needle_sequence(
+    rng: np.random.Generator,
+    texts: Texts,
+    *,
+    num_tokens: int,
+    num_needles: int = 16,
+    num_questions: int = 8,
+    split: str = "train",
+    weights: Weights = Weights(),  # noqa: B008 - frozen
+) -> Sequence:
+    """Return a window of text with needles in it and questions, half of them at its end.
+
+    About a tenth of the questions are about keys that are nowhere. Raises ValueError when there
+    are more questions than needles, or they leave less than a quarter of the tokens for text.
+    """
+    return needle_batch(
+        rng,
+        texts,
+        batch=1,
+        num_tokens=num_tokens,
+        num_needles=num_needles,
+        num_questions=num_questions,
+        split=split,
+        weights=weights,
+    )[0]
+
+
+def needle_batch(
+    rng: np.random.Generator,
+    texts: Texts,
+    *,
+    batch: int,
+    num_tokens: int,
+    num_needles: int = 16,
+    num_questions: int = 8,
+    split: str = "train",
+    weights: Weights = Weights(),  # noqa: B008 - frozen
+) -> list[Sequence]:
+    """Return ``batch`` sequences of `needle_sequence` that can serve each other as haystack.
+
+    They share a few families and have keys near each other's, but no key stands in two of them,
+    and an absent key is in none.
+    """
+    if not 0 <= num_questions <= num_needles:
+        raise ValueError(f"num_questions must be in [0, {num_needles}], got {num_questions}")
+    names = _family_names(split)
+    names = [names[i] for i in rng.permutation(len(names))[: int(rng.integers(2, 9))]]
+    taken: dict[str, str] = {}
+    windows = [texts.window(rng, num_tokens) for _ in range(batch)]
+    drafts = [
+        _fitting(
+            rng,
+            (num_needles, num_questions),
+            num_tokens=num_tokens,
+            split=split,
+            families=names,
+            taken=taken,
+        )
+        for _ in range(batch)
+    ]
+    spoken = [load_tokenizer().decode(window) for window in windows]
+    spoken += [needle.statement for needles, _ in drafts for needle in needles]
+    everything = "\n".join(spoken).lower()
+    rows = []
+    for window, (needles, questions) in zip(windows, drafts, strict=True):
+        asked = [
+            question
+            or _absent_question(rng, needles, split=split, taken=taken, everything=everything)
+            for question in questions
+        ]
+        rows.append(_assembled(rng, window, needles=needles, questions=asked, weights=weights))
+    return rows
+
+
+def _family_names(split: str) -> tuple[str, ...]:
+    if split not in TEMPLATES:
+        raise ValueError(f"split must be one of {' '.join(TEMPLATES)}, got {split!r}")
+    return tuple(template.name for template in TEMPLATES[split])
+
+
+def _template(
+    rng: np.random.Generator, names: Many[str], *, split: str, plural: bool = False
+) -> Template:
+    """Return a family among ``names``; one that can ask for several, among all if need be."""
+    known = [template for template in TEMPLATES[split] if template.plurals or not plural]
+    named = [template for template in known if template.name in names]
+    if not plural and not named:
+        raise ValueError(f"no family of split {split!r} is named any of {' '.join(names)}")
+    choice = named or known
+    return choice[int(rng.integers(len(choice)))]
+
+
+def _fresh_key(
+    rng: np.random.Generator,
+    template: Template,
+    *,
+    split: str,
+    taken: dict[str, str],
+    near: str = "",
+    everything: str = "",
+) -> str:
+    """Return a key that was never drawn and is not in ``everything`` (lower case).
+
+    It is near to ``near``, or at times to some key that exists.
+    """
+    like = near
+    if not near and taken and rng.random() < _NEAR_SHARE:
+        alike = [key for key, kind in taken.items() if kind in template.keys]
+        like = pick(rng, alike) if alike else ""
+    for trial in range(1000):
+        if like and trial < 100:
+            kind = taken[like]
+            key = near_key(rng, like, kind=kind, split=split)
+        else:
+            kind = pick(rng, template.keys)
+            key = draw_key(rng, kind, split=split)
+        if key not in taken and key.lower() not in everything:
+            taken[key] = kind
+            return key
+    raise ValueError(f"keys of family {template.name!r} are used up after {len(taken)}")
+
+
+def _needle(rng: np.random.Generator, template: Template, key: str, value: str) -> Needle:
+    statement, question = pick(rng, template.statements), pick(rng, template.questions)
+    return Needle(
+        statement=statement.format(key=key, value=value),
+        question=question.format(key=key),
+        answer=value,
+        family=template.name,
+        key=key,
+        kind=template.value,
+    )
+
+
+def _questions(
+    rng: np.random.Generator, template: Template, needles: Many[Needle], *, kind: str
+) -> tuple[Question, ...]:
+    """Return what can be asked of a set that is not absent."""
+    singles = tuple(
+        Question(needle.question, needle.answer, kind, needle.family, (needle.key,), (number,))
+        for number, needle in enumerate(needles)
+    )
+    if kind not in ("multi_value", "multi_query") or len(needles) < 2:
+        return singles
+    keys = tuple(dict.fromkeys(needle.key for needle in needles))
+    text = pick(rng, template.plurals).format(key=_listed(keys))
+    answer = ", ".join(needle.answer for needle in needles)
+    plural = Question(text, answer, kind, template.name, keys, tuple(range(len(needles))))
+    return (plural,) if kind == "multi_value" else (plural, *singles)
+
+
+def _listed(keys: Many[str]) -> str:
+    return keys[0] if len(keys) == 1 else ", ".join(keys[:-1]) + " and " + keys[-1]
+
+
+def _absent_question(
+    rng: np.random.Generator,
+    needles: Many[Needle],
+    *,
+    split: str,
+    taken: dict[str, str],
+    everything: str = "",
+) -> Question:
+    """Return a question of the family of some needle about a key that no needle has."""
+    model = needles[int(rng.integers(len(needles)))]
+    template = next(t for t in TEMPLATES[split] if t.name == model.family)
+    key = _fresh_key(
+        rng,
+        template,
+        split=split,
+        taken=taken,
+        near=model.key if rng.random() < 0.5 else "",
+        everything=everything or "\n".join(needle.statement for needle in needles).lower(),
+    )
+    text = pick(rng, template.questions).format(key=key)
+    return Question(text, ABSENT, "absent", template.name, (key,), ())
+
+
+def _fitting(
+    rng: np.random.Generator,
+    sizes: tuple[int, int],
+    *,
+    num_tokens: int,
+    split: str,
+    families: Many[str],
+    taken: dict[str, str],
+) -> tuple[list[Needle], list[Question | None]]:
+    """Return a draft that leaves room for text; by chance a draft can be all long hex numbers.
+
+    When the named families are too wordy, all of the split are tried.
+    """
+    encode, size = load_tokenizer().encode, 0
+    for trial in range(12):
+        names = families if trial < 4 else _family_names(split)
+        needles, questions = _draft(rng, sizes, split=split, families=names, taken=taken)
+        size = sum(len(encode(needle.statement)) + 1 for needle in needles)
+        for question in questions:
+            # An absent question is not drawn yet: none is longer than 48 tokens with its answer.
+            size += 48 if question is None else len(question_part(question, 0).ids)
+        if size <= 0.75 * num_tokens:
+            return needles, questions
+    raise ValueError(
+        f"{sizes[0]} needles and {sizes[1]} questions of about {size} tokens leave less than a "
+        f"quarter of {num_tokens} for text: ask for fewer, or longer sequences"
+    )
+
+
+def _draft(
+    rng: np.random.Generator,
+    sizes: tuple[int, int],
+    *,
+    split: str,
+    families: Many[str],
+    taken: dict[str, str],
+) -> tuple[list[Needle], list[Question | None]]:
+    """Return needles and questions of one sequence; None stands for one that will be absent."""
+    num_needles, num_questions = sizes
+    needles: list[Needle] = []
+    offered: list[Question] = []
+    spare = num_needles - num_questions  # several values of one key leave fewer questions
+    while len(needles) < num_needles:
+        kind = str(rng.choice(KINDS[:5], p=[0.35, 0.2, 0.2, 0.1, 0.15]))
+        num = min(int(rng.integers(1, 5)), num_needles - len(needles))
+        if kind == "multi_value":
+            num = min(num, spare + 1)
+            spare -= num - 1
+        drawn = draw_set(rng, num=num, kind=kind, split=split, families=families, taken=taken)
+        offset = len(needles)
+        needles += drawn.needles
+        offered += [
+            replace(question, about=tuple(offset + i for i in question.about))
+            for question in drawn.questions
+        ]
+    num_absent = int(rng.binomial(num_questions, 0.1))
+    order = rng.permutation(len(offered))[: num_questions - num_absent]
+    asked: list[Question | None] = [*(offered[i] for i in order), *[None] * num_absent]
+    return needles, [asked[i] for i in rng.permutation(len(asked))]
+
+
+@lru_cache(maxsize=1)
+def _seams() -> tuple[np.ndarray, np.ndarray]:
+    """Return which ids begin with white space and which end a sentence, bool (V,) each."""
+    tokenizer = load_tokenizer()
+    texts = [tokenizer.token(index) for index in range(len(tokenizer))]
+    ends = [text.rstrip("\"'_)\n").endswith((".", "!", "?")) or "\n" in text for text in texts]
+    return np.array([text[:1].isspace() for text in texts]), np.array(ends)
+
+
+def _snapped(ids: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return places moved to a sentence's end when one is near, else between two words."""
+    opens, ends = _seams()
+    words = np.append(np.flatnonzero(opens[ids[1:]]) + 1, len(ids))
+    stops = words[:-1][ends[ids[words[:-1] - 1]]]
+    snapped = words[np.minimum(np.searchsorted(words, places), len(words) - 1)]
+    if len(stops):
+        nearest = stops[np.minimum(np.searchsorted(stops, places), len(stops) - 1)]
+        snapped = np.where(np.abs(nearest - places) <= _NEAR_TOKENS, nearest, snapped)
+    return snapped
+
+
+def _assembled(
+    rng: np.random.Generator,
+    window: np.ndarray,
+    *,
+    needles: Many[Needle],
+    questions: Many[Question],
+    weights: Weights,
+) -> Sequence:
+    """Return the window, cut to leave room, with needles and questions in their places."""
+    encode = load_tokenizer().encode
+    facts = [text_part(encode(" " + n.statement), weights.statement) for n in needles]
+    asks = [question_part(question, weights.answer) for question in questions]
+    size = len(window) - sum(len(part.ids) for part in (*facts, *asks))
+    text = window[:size].astype(np.int64)
+    spots = _snapped(text, rng.integers(0, size + 1, size=len(facts)))
+    for question in questions:
+        if question.kind == "multi_value":
+            spots[list(question.about)] = np.sort(spots[list(question.about)])
+    # (place, 0 fact or 1 question, number): a fact at the same seam comes before its question.
+    marks = [(int(spot), 0, number) for number, spot in enumerate(spots)]
+    for number, question in enumerate(questions):
+        first = max((int(spots[i]) for i in question.about), default=0)
+        middle = int(_snapped(text, rng.integers(first, size + 1, size=1))[0])
+        marks.append((max(first, middle) if rng.random() < 0.5 else size, 1, number))
+    parts, place = [], 0
+    for spot, is_question, number in sorted(marks):
+        parts += [text_part(text[place:spot], weights.text), (facts, asks)[is_question][number]]
+        place = spot
+    parts.append(text_part(text[place:], weights.text))
+    return joined(parts, len(window), needles=tuple(needles))

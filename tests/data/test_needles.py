@@ -1,0 +1,308 @@
+"""Needles: exact spans, honest keys, weights only where said, the same for the same seed."""
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+
+from cyclorama.data.needle_draws import draw_key, draw_value, near_key
+from cyclorama.data.needle_words import (
+    CATEGORIES,
+    TEST_NOUNS,
+    TEST_TEMPLATES,
+    TRAIN_NOUNS,
+    TRAIN_TEMPLATES,
+)
+from cyclorama.data.needles import (
+    ABSENT,
+    ANSWER,
+    KINDS,
+    QUESTION,
+    Weights,
+    answer_ids,
+    dictionary_sequence,
+    draw_needle,
+    draw_set,
+    label_map_sequence,
+    needle_batch,
+    needle_sequence,
+    question_ids,
+)
+from cyclorama.data.texts import generated_texts
+from cyclorama.data.tokenizer import EOS, PAD, load_tokenizer
+
+TEXTS = generated_texts(20_000)
+TOKENIZER = load_tokenizer()
+SPLITS = {"train": TRAIN_TEMPLATES, "test": TEST_TEMPLATES}
+TEMPLATES = {t.name: t for t in (*TRAIN_TEMPLATES, *TEST_TEMPLATES)}
+
+
+def rng_of(seed):
+    return np.random.default_rng(seed)
+
+
+def sequences():
+    yield needle_sequence(rng_of(0), TEXTS, num_tokens=1024, num_needles=10, num_questions=10)
+    yield needle_sequence(rng_of(1), TEXTS, num_tokens=4096, num_needles=32, split="test")
+    yield from needle_batch(rng_of(2), TEXTS, batch=3, num_tokens=1500, num_questions=16)
+    for rule in ("category", "parity", "item"):
+        yield label_map_sequence(rng_of(3), num_tokens=700, rule=rule)
+    yield dictionary_sequence(rng_of(4), num_tokens=900)
+
+
+def without_questions(row):
+    """Return the decoded text of a row without its questions and answers."""
+    text = TOKENIZER.decode(row.ids)
+    return re.sub(r"<reserved0>.*?<eos>", "", text, flags=re.DOTALL)
+
+
+def asked_places(row):
+    """Return the place of each question's mark."""
+    return np.flatnonzero(row.ids == QUESTION)
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return needle_batch(
+        rng_of(7), TEXTS, batch=12, num_tokens=1500, num_needles=16, num_questions=12
+    )
+
+
+@pytest.mark.parametrize("row", list(sequences()))
+def test_spans_hold_exactly_the_answers(row):
+    assert row.asked
+    assert row.ids.dtype == np.int32
+    for (start, stop), question in zip(row.answers, row.asked, strict=True):
+        assert TOKENIZER.decode(row.ids[start:stop]) == " " + question.answer
+        assert row.ids[start - 1] == ANSWER
+        assert row.ids[stop] == EOS
+        asked = question_ids(question.text)
+        assert row.ids[start - len(asked) : start].tolist() == asked
+        assert row.ids[start : stop + 1].tolist() == answer_ids(question.answer)
+    assert len(asked_places(row)) == len(row.asked)
+
+
+def test_weights_are_where_they_were_asked_for():
+    weights = Weights(text=0.5, statement=0.25, answer=7)
+    row = needle_sequence(rng_of(5), TEXTS, num_tokens=1024, weights=weights)
+    expected = np.full(1024, 0.5, np.float32)
+    for (start, stop), question in zip(row.answers, row.asked, strict=True):
+        expected[start - len(question_ids(question.text)) : start] = 0
+        expected[start : stop + 1] = 7
+    expected[0] = 0
+    statements = row.weights == 0.25
+    assert np.array_equal(row.weights[~statements], expected[~statements])
+    told = [TOKENIZER.encode(" " + needle.statement) for needle in row.needles]
+    assert statements.sum() == sum(map(len, told))
+    assert sorted(row.ids[statements].tolist()) == sorted(itertools.chain(*told))
+    assert (needle_sequence(rng_of(5), TEXTS, num_tokens=1024).weights == 5).any()
+
+
+def test_statements_stand_whole_in_the_text_between_words_of_the_window():
+    row = needle_sequence(rng_of(8), TEXTS, num_tokens=2048, num_needles=20)
+    assert len(row.ids) == 2048
+    text = without_questions(row)
+    for needle in row.needles:
+        assert f" {needle.statement}" in text
+        assert needle.key in needle.statement
+        assert needle.answer in needle.statement
+        text = text.replace(f" {needle.statement}", "", 1)
+    assert text in TOKENIZER.decode(TEXTS.ids)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_question_follows_all_it_asks_about(seed):
+    row = needle_sequence(
+        rng_of(seed), TEXTS, num_tokens=2048, num_needles=16, num_questions=10, split="train"
+    )
+    text = TOKENIZER.decode(row.ids)
+    for question in row.asked:
+        place = text.index(f"<reserved0> {question.text}<reserved1>")
+        for number in question.about:
+            assert 0 <= text.index(row.needles[number].statement) < place
+        facts = [row.needles[number] for number in question.about]
+        assert question.answer == (", ".join(fact.answer for fact in facts) or ABSENT)
+        if question.kind == "multi_value":  # listed as they stand in the text
+            places = [text.index(fact.statement) for fact in facts]
+            assert places == sorted(places)
+
+
+def test_no_draw_is_too_long_for_its_row():
+    for seed in range(15):
+        row = needle_sequence(rng_of(seed), TEXTS, num_tokens=1024)
+        assert (len(row.needles), len(row.asked)) == (16, 8)
+        assert (row.weights == 1).sum() >= 1024 // 5
+
+
+def test_questions_stand_inside_and_at_the_end():
+    rows = [needle_sequence(rng_of(s), TEXTS, num_tokens=1024, num_questions=8) for s in range(20)]
+    ends = [(row.ids == QUESTION)[-300:].sum() / len(row.asked) for row in rows]
+    assert 0.4 < np.mean(ends) < 0.9
+
+
+def test_no_key_stands_in_two_places_of_a_batch(batch):
+    facts = [needle for row in batch for needle in row.needles]
+    values = {}
+    for number, row in enumerate(batch):
+        for needle in row.needles:
+            values.setdefault(needle.key, set()).add((number, needle.family))
+    assert len(facts) == 12 * 16
+    assert all(len(owners) == 1 for owners in values.values())
+    families = [{needle.family for needle in row.needles} for row in batch]
+    assert all(one & two for one, two in itertools.combinations(families, 2))
+
+
+def test_absent_keys_are_nowhere_in_a_batch(batch):
+    everything = "\n".join(without_questions(row) for row in batch).lower()
+    absent = [question for row in batch for question in row.asked if question.kind == "absent"]
+    assert 0.02 < len(absent) / (12 * 12) < 0.25
+    for question in absent:
+        assert question.answer == ABSENT
+        assert question.keys[0] in question.text
+        assert question.keys[0].lower() not in everything
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_sets_are_what_they_are_called(kind, split):
+    drawn = draw_set(rng_of(11), num=4, kind=kind, split=split)
+    keys = {needle.key for needle in drawn.needles}
+    assert len(drawn.needles) == 4
+    assert len(keys) == (1 if kind == "multi_value" else 4)
+    if kind != "single":
+        assert len({needle.family for needle in drawn.needles}) == 1
+    first = drawn.questions[0]
+    match kind:
+        case "multi_value" | "multi_query":
+            assert first.answer == ", ".join(needle.answer for needle in drawn.needles)
+            assert len({needle.answer for needle in drawn.needles}) == 4
+            assert all(key in first.text for key in keys)
+        case "absent":
+            assert (first.answer, first.about) == (ABSENT, ())
+            assert first.keys[0] not in keys
+        case _:
+            assert [q.answer for q in drawn.questions] == [n.answer for n in drawn.needles]
+
+
+def test_held_out_families_and_nouns_are_never_drawn_for_training():
+    assert len(TRAIN_TEMPLATES) >= 14
+    assert len(TEST_TEMPLATES) >= 4
+    assert len(TEMPLATES) == len(TRAIN_TEMPLATES) + len(TEST_TEMPLATES)
+    assert not set(TRAIN_NOUNS) & set(TEST_NOUNS)
+    rng = rng_of(12)
+    drawn = {split: [draw_needle(rng, split=split) for _ in range(400)] for split in SPLITS}
+    for split, templates in SPLITS.items():
+        assert {n.family for n in drawn[split]} == {template.name for template in templates}
+    nouns = {n.key.split("-")[-1] for n in drawn["train"] if "-" in n.key}
+    assert not nouns & set(TEST_NOUNS)
+
+
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=lambda template: template.name)
+def test_every_wording_has_its_holes(template):
+    assert len(template.statements) >= 2
+    assert len(template.questions) >= 2
+    for statement in template.statements:
+        assert (statement.count("{key}"), statement.count("{value}")) == (1, 1)
+    for question in (*template.questions, *template.plurals):
+        assert question.count("{key}") == 1
+        assert "{value}" not in question
+    rng = rng_of(13)
+    for kind in template.keys:
+        assert draw_key(rng, kind)
+    assert draw_value(rng, template.value)
+
+
+def test_the_classic_wordings_are_there():
+    sandwich = TEMPLATES["sandwich"]
+    assert "The best thing to do in {key} is {value}." in sandwich.statements
+    assert "What is the best thing to do in {key}?" in sandwich.questions
+    needle = TEMPLATES["magic_number"].statements[0].format(key="amber-fox", value="7351924")
+    assert needle == "The special magic number for amber-fox is 7351924."
+
+
+def test_near_keys_differ_in_one_part_or_one_character():
+    rng = rng_of(14)
+    for kind in ("pair", "person", "name", "id", "digits"):
+        for _ in range(50):
+            key = draw_key(rng, kind)
+            near = near_key(rng, key, kind=kind)
+            letters = sum(a != b for a, b in zip(key, near, strict=False))
+            one_letter = len(key) == len(near) and letters <= 1
+            parts = (re.split("[- ]", key), re.split("[- ]", near))
+            assert one_letter or sum(a != b for a, b in zip(*parts, strict=True)) == 1
+
+
+def test_keys_hardly_ever_repeat():
+    rng = rng_of(15)
+    keys = {draw_key(rng, kind) for kind in ("name", "person", "id") for _ in range(2000)}
+    assert len(keys) > 5985  # of a million kinds each, two are expected to fall together
+
+
+def test_the_same_seed_makes_the_same_rows():
+    def rows(seed):
+        yield from needle_batch(rng_of(seed), TEXTS, batch=2, num_tokens=1024, num_needles=12)
+        yield label_map_sequence(rng_of(seed), num_tokens=300)
+        yield dictionary_sequence(rng_of(seed), num_tokens=300)
+
+    for one, same, other in zip(rows(1), rows(1), rows(2), strict=True):
+        assert np.array_equal(one.ids, same.ids)
+        assert np.array_equal(one.weights, same.weights)
+        assert (one.answers, one.asked, one.needles) == (same.answers, same.asked, same.needles)
+        assert not np.array_equal(one.ids, other.ids)
+
+
+def test_what_cannot_be_made_is_said():
+    with pytest.raises(ValueError, match="less than a quarter of 200"):
+        needle_sequence(rng_of(0), TEXTS, num_tokens=200)
+    with pytest.raises(ValueError, match=r"num_questions must be in \[0, 16\], got 17"):
+        needle_sequence(rng_of(0), TEXTS, num_tokens=2048, num_questions=17)
+    with pytest.raises(ValueError, match="split must be one of train test"):
+        draw_needle(rng_of(0), split="val")
+    with pytest.raises(ValueError, match="kind one of single"):
+        draw_set(rng_of(0), num=2, kind="many")
+    with pytest.raises(ValueError, match="used up"):
+        draw_set(rng_of(0), num=400, kind="multi_value", families=["meaning"])
+    with pytest.raises(ValueError, match="takes 2 to 2 labels, got 3"):
+        label_map_sequence(rng_of(0), num_tokens=100, rule="parity", num_labels=3)
+
+
+def test_a_label_map_keeps_its_map_and_weighs_only_what_can_be_known():
+    words = {word: name for name, table in CATEGORIES.items() for word in table}
+    assert len(words) == sum(map(len, CATEGORIES.values()))  # classes share no word
+    for rule, class_of in (
+        ("category", words.get),
+        ("parity", lambda number: int(number) % 2),
+        ("item", lambda item: item),
+    ):
+        row = label_map_sequence(rng_of(16), num_tokens=1500, rule=rule)
+        labels, seen = {}, set()
+        for (start, stop), question in zip(row.answers, row.asked, strict=True):
+            kind = class_of(question.keys[0])
+            assert labels.setdefault(kind, question.answer) == question.answer
+            weights = row.weights[start : stop + 1]
+            assert (weights == (5 if kind in seen else 0)).all()
+            seen.add(kind)
+        assert (row.weights == 5).sum() + (row.weights == 0).sum() == 1500
+        assert (row.ids[row.answers[-1][1] + 1 :] == PAD).all()
+        assert len(row.asked) > 3 * len(labels)
+
+
+def test_a_dictionary_answers_its_questions_from_entries_before_them():
+    kinds = set()
+    for seed in range(6):
+        row = dictionary_sequence(rng_of(seed), num_tokens=1200)
+        text = TOKENIZER.decode(row.ids)
+        for question in row.asked:
+            kinds.add(question.family)
+            before = text[: text.index(f"<reserved0> {question.text}<reserved1>")]
+            entries = re.sub(r"<reserved0>.*?<eos>", "", before, flags=re.DOTALL).splitlines()
+            pairs = zip(question.keys[0].split(), question.answer.split(), strict=True)
+            if question.family == "absent":
+                assert question.keys[0] not in without_questions(row)
+                continue
+            for word, meaning in pairs:
+                assert any(
+                    {word, meaning} <= set(re.findall(r"\w+", entry)) for entry in entries
+                ), (word, meaning)
+    assert kinds == {"forward", "backward", "phrase", "absent"}
