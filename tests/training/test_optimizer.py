@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cyclorama.models.autoencoder import AUTOENCODERS, Autoencoder
 from cyclorama.models.dit import DITS, DiT
+from cyclorama.models.lm import LM, LMS
 from cyclorama.training.optimizer import (
     Muon,
     OptimizerConfig,
@@ -101,6 +102,37 @@ def test_each_weight_has_exactly_one_optimizer(model, muon):
         }
         assert all("block" in names[id(p)] or "coder" in names[id(p)] for p in matrices)
         assert matrices
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 20), (3, 20, 8)])
+def test_a_stack_of_experts_is_each_of_them_alone(shape):
+    torch.manual_seed(0)
+    stack = torch.nn.Parameter(torch.randn(shape))
+    alone = [torch.nn.Parameter(matrix.clone()) for matrix in stack.detach()]
+    gradient = torch.randn(shape) * torch.tensor([1.0, 1e-3, 1e3])[:, None, None]
+    stack.grad = gradient
+    for matrix, part in zip(alone, gradient, strict=True):
+        matrix.grad = part
+    settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+    Muon([stack], **settings).step()
+    Muon(alone, **settings).step()
+    for matrix, part in zip(alone, stack, strict=True):
+        torch.testing.assert_close(part, matrix, rtol=0.0, atol=2e-3)
+
+
+def test_each_weight_of_the_reader_has_one_optimizer_and_muon_has_its_matrices():
+    model = LM(LMS["tiny"])
+    rest, muon = make_optimizers(model, OptimizerConfig())
+    taken = [id(p) for o in (rest, muon) for g in o.param_groups for p in g["params"]]
+    assert sorted(taken) == sorted(id(p) for p in model.parameters())
+    names = {id(p): name for name, p in model.named_parameters()}
+    by_muon = {names[id(p)] for g in muon.param_groups for p in g["params"]}
+    assert {"scribes.1.experts.up_weight", "scribes.0.q.weight", "inquirers.1.out.weight"} < by_muon
+    assert not any(
+        part in name
+        for name in by_muon
+        for part in ("router", "embed", "taps", "norm", "log_scale")
+    )
 
 
 def test_the_learning_rates_course():
