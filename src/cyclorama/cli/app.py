@@ -230,9 +230,12 @@ def demo(
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="autoencoder, maker or probe.")],
+    recipe: Annotated[str, typer.Argument(help="autoencoder, maker, probe or reader.")],
     data: Annotated[
-        str, typer.Option(help="worlds, a NAME.lance store, or a folder of videos.")
+        str,
+        typer.Option(
+            help="worlds, a NAME.lance store, a folder of videos; reader: generated, or texts."
+        ),
     ] = "worlds",
     out: Annotated[
         Path | None, typer.Option(help="The run's folder.  [default: runs/RECIPE]")

@@ -29,11 +29,11 @@ def run_recipe(
     """Run or resume a recipe and return the path of its weights."""
     from cyclorama.cli import show
     from cyclorama.config import override
-    from cyclorama.recipes import autoencoder, maker, probe
+    from cyclorama.recipes import autoencoder, maker, probe, reader
     from cyclorama.recipes.data import open_data
     from cyclorama.record import start_record
 
-    # Name -> config, run, and what makes its sheets. The probe's steps are never compiled.
+    # Name -> config, run, and what makes its sheets. Only the first two compile their steps.
     recipes: dict[str, tuple[Any, Callable[..., Path], Callable[..., Any] | None]] = {
         "autoencoder": (
             autoencoder.AutoencoderRun,
@@ -42,6 +42,7 @@ def run_recipe(
         ),
         "maker": (maker.MakerRun, partial(maker.run, compiled=compiled), made_sheets),
         "probe": (probe.ProbeRun, probe.run, None),
+        "reader": (reader.ReaderRun, reader.run, None),
     }
     if recipe not in recipes:
         raise ValueError(f"no recipe {recipe!r}: there are {', '.join(recipes)}")
@@ -56,8 +57,11 @@ def run_recipe(
         extra={"data": data},
         may_differ=MAY_DIFFER,
     )
-    clips = directory.parent / f"worlds-{config.data.digest()}"
-    source = open_data(data, config.data, directory=clips, report=show.say)
+    if recipe == "reader":
+        source: Any = reader.open_reading(data, report=show.say)
+    else:
+        clips = directory.parent / f"worlds-{config.data.digest()}"
+        source = open_data(data, config.data, directory=clips, report=show.say)
     report = drawing_curves(directory, show.say) if curves else show.say
     hook = sheets(config, source, directory=directory) if sheets else None
     return run(config, source, directory=directory, report=report, hook=hook)

@@ -1,0 +1,125 @@
+"""Needles in haystacks: one fact among millions of tokens, asked for, and right only if exact.
+
+A haystack is a long text into which statements of facts were put, at ends of sentences and at even
+depths from the first token to the last. It is read once; each fact is asked for with a question of
+its own as if nothing else had been asked. Right is an answer whose text equals the fact's, letter
+for letter; no judge, no partial credit. Facts come from families of sentences that the reader was
+never trained on, and their keys are near misses of each other. After Kamradt 2023 (the needle) and
+Hsieh et al. 2024, "RULER", arXiv 2404.06654, section 3 (exact match, hard keys).
+"""
+
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cyclorama.data.needles import Needle, question_ids
+from cyclorama.data.tokenizer import EOS, load_tokenizer
+from cyclorama.inference.text import Reader, Reading, continue_all, read_tokens
+
+MAX_ANSWER_TOKENS = 32
+ASKED_TOGETHER = 50  # questions that share a walk over the memory
+SENTENCE_SEARCH = 96  # tokens after the wished depth in which an end of sentence is looked for
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One question: where its fact stood (0 first token, 1 last), and what came."""
+
+    num_tokens: int
+    haystack: int
+    depth: float
+    family: str
+    question: str
+    answer: str
+    found: str
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer is exact, but for case and white space at its ends."""
+        return self.found.strip().lower() == self.answer.strip().lower()
+
+
+@dataclass(frozen=True)
+class HaystackCost:
+    """What reading one haystack took."""
+
+    num_tokens: int
+    prefill_s: float
+    ask_s: float
+    peak_memory_gb: float
+
+
+def plant(
+    haystack: np.ndarray, statements: Sequence[Sequence[int]], *, depths: Sequence[float]
+) -> np.ndarray:
+    """Return the haystack's token ids with each statement put in at its depth (0 to 1).
+
+    A statement goes after the first end of a sentence at its depth, if one is near.
+    """
+    ends = np.isin(haystack, _sentence_ends())
+    places = []
+    for depth in depths:
+        wished = round(depth * len(haystack))
+        near = np.flatnonzero(ends[wished : wished + SENTENCE_SEARCH])
+        places.append(wished + int(near[0]) + 1 if len(near) else wished)
+    parts, start = [], 0
+    for number in np.argsort(places, kind="stable"):
+        place = max(start, min(places[number], len(haystack)))
+        parts += [haystack[start:place], np.asarray(statements[number], dtype=haystack.dtype)]
+        start = place
+    return np.concatenate([*parts, haystack[start:]])
+
+
+def _sentence_ends() -> list[int]:
+    tokenizer = load_tokenizer()
+    return [ids[0] for mark in (".", "!", "?", '."') if len(ids := tokenizer.encode(mark)) == 1]
+
+
+def try_haystack(
+    reader: Reader,
+    haystack: np.ndarray,
+    *,
+    needles: Sequence[Needle],
+    number: int = 0,
+    memory_dtype: str = "bfloat16",
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[Trial], HaystackCost, Reading]:
+    """Read a haystack with all needles in it at even depths, and ask for every one."""
+    tokenizer = load_tokenizer()
+    depths = [(i + 0.5) / len(needles) for i in range(len(needles))]
+    statements = [tokenizer.encode(" " + needle.statement) for needle in needles]
+    ids = plant(haystack, statements, depths=depths)
+    started = time.perf_counter()
+    reading = read_tokens(reader, ids, memory_dtype=memory_dtype, progress=progress)
+    prefill_s = time.perf_counter() - started
+    answers = ask(reader, reading, questions=[needle.question for needle in needles])
+    cost = HaystackCost(
+        num_tokens=len(ids),
+        prefill_s=prefill_s,
+        ask_s=time.perf_counter() - started - prefill_s,
+        peak_memory_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+    )
+    trials = [
+        Trial(len(ids), number, depth, n.family, n.question, n.answer, found)
+        for depth, n, found in zip(depths, needles, answers, strict=True)
+    ]
+    return trials, cost, reading
+
+
+def ask(reader: Reader, reading: Reading, *, questions: Sequence[str]) -> list[str]:
+    """Return the answers to questions, each asked alone right after the stream."""
+    tokenizer = load_tokenizer()
+    answers: list[str] = []
+    for start in range(0, len(questions), ASKED_TOGETHER):
+        found = continue_all(
+            reader,
+            reading,
+            prompts=[question_ids(q) for q in questions[start : start + ASKED_TOGETHER]],
+            max_tokens=MAX_ANSWER_TOKENS,
+            stop=EOS,
+        )
+        answers += [tokenizer.decode(ids).strip() for ids in found]
+    return answers
