@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cyclorama.data.needles import question_ids
 from cyclorama.data.texts import encode_long
 from cyclorama.data.tokenizer import EOS, load_tokenizer
 from cyclorama.inference.text import Reader, Reading, continue_all
@@ -117,8 +118,6 @@ def answer_all(
 
     ``show`` is handed the text of a single question's answer piece by piece, as it forms.
     """
-    from cyclorama.data.needles import question_ids
-
     if any(not question.strip() for question in questions):
         raise ValueError("a question is empty: write one in words")
     if show is not None and len(questions) != 1:
