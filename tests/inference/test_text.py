@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from cyclorama.inference import text
 from cyclorama.inference.text import Reader, continue_all, load_reader, read_tokens
 from cyclorama.models.lm import LM, LMS
 from cyclorama.nn import cache
@@ -54,6 +55,23 @@ def test_a_batch_of_questions_is_the_plain_forward_one_by_one(reader):
     )
     assert found == [plain_greedy(reader, document, prompt) for prompt in asked]
     assert len({tuple(answer) for answer in found}) > 1  # they do depend on the question
+
+
+def test_distances_in_a_question_are_the_plain_forwards(shaken, monkeypatch):
+    torch.manual_seed(0)
+    steep = Reader(shaken(LM(TINY).double()), "none")
+    with torch.no_grad():
+        for layer in steep.lm.inquirers:
+            layer.slope_M.fill_(60.0)  # one place more or less is seen in the logits
+    document, asked, seen = ids(37), prompts(3, 9), []
+    choose = text._choose
+    monkeypatch.setattr(
+        text, "_choose", lambda logits, **how: (seen.append(logits), choose(logits, **how))[1]
+    )
+    continue_all(steep, read(steep, document), prompts=asked, max_tokens=1)
+    with torch.no_grad():
+        wanted = [steep.lm(torch.tensor([[*map(int, document), *p]]))[0, -1] for p in asked]
+    torch.testing.assert_close(seen[0], torch.stack(wanted).float(), rtol=1e-4, atol=1e-4)
 
 
 def test_a_document_shorter_than_a_window(reader):
