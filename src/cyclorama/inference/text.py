@@ -105,14 +105,18 @@ def continue_all(
     """
     if not prompts or any(not prompt for prompt in prompts):
         raise ValueError("there must be a prompt, and each needs at least one token")
-    generator = torch.Generator().manual_seed(seed)
+    # One generator a question, by its number: who its neighbours are makes no difference.
+    generators = [
+        torch.Generator().manual_seed(seed * 1_000_003 + number) for number in range(len(prompts))
+    ]
     shelf, rows_BD, state = _walk_prompts(reader, reading, prompts)
     found: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))
     for _ in range(max_tokens):
         look = shelf.look(reading.memory, alive, dtype=rows_BD.dtype)
         logits = reader.lm.answer(rows_BD, look).float()
-        newest = _choose(logits, temperature=temperature, generator=generator).tolist()
+        own = [generators[question] for question in alive]
+        newest = _choose(logits, temperature=temperature, generators=own)
         shown = [-1] * len(prompts)
         for question, token in zip(alive, newest, strict=True):
             if token != stop:
@@ -185,13 +189,18 @@ def _walk_prompts(
     return shelf, torch.stack(rows), _join(states)
 
 
-def _choose(logits_RV: Tensor, *, temperature: float, generator: torch.Generator) -> Tensor:
+def _choose(
+    logits_RV: Tensor, *, temperature: float, generators: Sequence[torch.Generator]
+) -> list[int]:
     if temperature < 0:
         raise ValueError(f"temperature must be 0 (greedy) or more, got {temperature}")
     if temperature == 0:
-        return logits_RV.argmax(dim=-1)
-    weights = (logits_RV / temperature).softmax(dim=-1)
-    return torch.multinomial(weights, 1, generator=generator)[:, 0]
+        return logits_RV.argmax(dim=-1).tolist()
+    weights_RV = (logits_RV / temperature).softmax(dim=-1)
+    return [
+        int(torch.multinomial(weights_V, 1, generator=generator))
+        for weights_V, generator in zip(weights_RV, generators, strict=True)
+    ]
 
 
 def _map_state(states: Sequence[ReadState], change: Callable[[list[Tensor]], Tensor]) -> ReadState:

@@ -54,7 +54,7 @@ def recall(
     num_near = q_RNK.shape[1] - len(slope_M)
     length = look.count_R.double().clamp(min=2).log() / math.log(REFERENCE_LENGTH)
     temperature_RN = length.float()[:, None] * scale_N
-    queries = (q_RNK * temperature_RN[..., None].to(q_RNK.dtype)).flatten(0, 1)  # (R N, K)
+    queries = (q_RNK.float() * temperature_RN[..., None]).flatten(0, 1)  # (R N, K)
     pieces = look.chunks()
     total: tuple[Tensor, Tensor] | None = None
     piece, following = next(pieces, None), next(pieces, None)
@@ -62,7 +62,8 @@ def recall(
         raise ValueError("the memory is empty: read something before asking")
     while piece is not None:
         k_SK, v_SK, first = piece
-        scores = (queries @ k_SK.T).unflatten(0, q_RNK.shape[:2]).float()  # (R, N, S)
+        # In bfloat16 a product of 64 would be rounded to halves, and near misses would tie.
+        scores = (queries @ k_SK.float().T).unflatten(0, q_RNK.shape[:2])  # (R, N, S)
         seen_RS, distance_RS = _view(look, first, len(k_SK))
         if seen_RS is not None:
             scores = scores.masked_fill(~seen_RS[:, None], float("-inf"))

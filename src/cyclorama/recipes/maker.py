@@ -82,9 +82,8 @@ def run(
         config.loop.seed,
     )
     model = DiT(model_config)
-    if config.start:
-        if unlike := start_from_weights(model, config.start, kind="maker"):
-            report(f"goes on from {config.start}; {unlike}")
+    if config.start and (unlike := start_from_weights(model, config.start, kind="maker")):
+        report(f"goes on from {config.start}; {unlike}")
     trained = train(
         model,
         denoising_loss,
