@@ -36,12 +36,12 @@ class MakerRun(Config):
 
     model: DiTConfig = DITS["nano"]
     start: str = ""  # a bundled name or a path to go on from; empty: from nothing
-    loss: DenoisingConfig = DenoisingConfig()
-    data: DataConfig = DataConfig()
+    loss: DenoisingConfig = DenoisingConfig(budget_tokens=6144)
+    data: DataConfig = DataConfig(num_clips=10_000)
     autoencoder: str = "autoencoder"  # a bundled name or a path
     mirror: bool = False  # each clip also mirrored; for engine clips, where nothing is written
     loop: LoopConfig = LoopConfig(
-        num_steps=2150, optimizer=OptimizerConfig(lr=2e-3, warmup_steps=100), average_decay=0.993
+        num_steps=6000, optimizer=OptimizerConfig(lr=2e-3, warmup_steps=100), average_decay=0.997
     )
 
 
