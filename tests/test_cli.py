@@ -32,7 +32,8 @@ def run(*arguments: str):
 def test_a_foreseen_error_is_one_line_and_exit_two():
     done = run("train", "nonsense")
     assert done.exit_code == 2
-    assert done.stderr == "error: no recipe 'nonsense': there are autoencoder, maker, probe, reader\n"
+    recipes = "autoencoder, maker, probe, reader"
+    assert done.stderr == f"error: no recipe 'nonsense': there are {recipes}\n"
 
 
 @pytest.mark.parametrize("how", ["option", "variable"])
