@@ -38,7 +38,7 @@ def test_statements_are_put_in_whole_at_ends_of_sentences(haystack):
 def test_depths_out_of_order_and_at_the_ends(haystack):
     statements = [[7, 7], [8, 8, 8], [9]]
     ids = plant(haystack[:100], statements, depths=(1.0, 0.0, 0.0))
-    assert ids[-2:].tolist() == [7, 7]
+    assert (ids[-70:] == 7).sum() >= 2  # the last seam, or the last end of a sentence
     assert len(ids) == 106
     found = [int(i) for i in ids if i in (8, 9)]
     assert found[-4:] == [8, 8, 8, 9]

@@ -354,7 +354,7 @@ def _seams() -> tuple[np.ndarray, np.ndarray]:
     return np.array([text[:1].isspace() for text in texts]), np.array(ends)
 
 
-def _snapped(ids: np.ndarray, places: np.ndarray) -> np.ndarray:
+def at_seams(ids: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return places moved to a sentence's end when one is near, else between two words."""
     opens, ends = _seams()
     words = np.append(np.flatnonzero(opens[ids[1:]]) + 1, len(ids))
@@ -380,7 +380,7 @@ def _assembled(
     asks = [question_part(question, weights.answer) for question in questions]
     size = len(window) - sum(len(part.ids) for part in (*facts, *asks))
     text = window[:size].astype(np.int64)
-    spots = _snapped(text, rng.integers(0, size + 1, size=len(facts)))
+    spots = at_seams(text, rng.integers(0, size + 1, size=len(facts)))
     for question in questions:
         if question.kind == "multi_value":
             spots[list(question.about)] = np.sort(spots[list(question.about)])
@@ -388,7 +388,7 @@ def _assembled(
     marks = [(int(spot), 0, number) for number, spot in enumerate(spots)]
     for number, question in enumerate(questions):
         first = max((int(spots[i]) for i in question.about), default=0)
-        middle = int(_snapped(text, rng.integers(first, size + 1, size=1))[0])
+        middle = int(at_seams(text, rng.integers(first, size + 1, size=1))[0])
         marks.append((max(first, middle) if rng.random() < 0.5 else size, 1, number))
     parts, place = [], 0
     for spot, is_question, number in sorted(marks):

@@ -3,8 +3,8 @@
 A haystack is a long text into which statements of facts were put, at ends of sentences and at even
 depths from the first token to the last. It is read once; each fact is asked for with a question of
 its own as if nothing else had been asked. Right is an answer whose text equals the fact's, letter
-for letter; no judge, no partial credit. Facts come from families of sentences that the reader was
-never trained on, and their keys are near misses of each other. After Kamradt 2023 (the needle) and
+for letter but for case; no judge, no partial credit. Which facts, the caller says; those that no
+training saw are `data.needles` with ``split="test"``. After Kamradt 2023 (the needle) and
 Hsieh et al. 2024, "RULER", arXiv 2404.06654, section 3 (exact match, hard keys).
 """
 
@@ -15,13 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cyclorama.data.needles import Needle, question_ids
+from cyclorama.data.needles import Needle, at_seams, question_ids
 from cyclorama.data.tokenizer import EOS, load_tokenizer
 from cyclorama.inference.text import Reader, Reading, continue_all, read_tokens
 
 MAX_ANSWER_TOKENS = 32
 ASKED_TOGETHER = 50  # questions that share a walk over the memory
-SENTENCE_SEARCH = 96  # tokens after the wished depth in which an end of sentence is looked for
 
 
 @dataclass(frozen=True)
@@ -57,25 +56,16 @@ def plant(
 ) -> np.ndarray:
     """Return the haystack's token ids with each statement put in at its depth (0 to 1).
 
-    A statement goes after the first end of a sentence at its depth, if one is near.
+    A statement goes to the next end of a sentence if one is near, else between two words, as in
+    training (`data.needles.at_seams`).
     """
-    ends = np.isin(haystack, _sentence_ends())
-    places = []
-    for depth in depths:
-        wished = round(depth * len(haystack))
-        near = np.flatnonzero(ends[wished : wished + SENTENCE_SEARCH])
-        places.append(wished + int(near[0]) + 1 if len(near) else wished)
+    places = at_seams(haystack, np.array([round(depth * len(haystack)) for depth in depths]))
     parts, start = [], 0
     for number in np.argsort(places, kind="stable"):
-        place = max(start, min(places[number], len(haystack)))
+        place = int(places[number])
         parts += [haystack[start:place], np.asarray(statements[number], dtype=haystack.dtype)]
         start = place
     return np.concatenate([*parts, haystack[start:]])
-
-
-def _sentence_ends() -> list[int]:
-    tokenizer = load_tokenizer()
-    return [ids[0] for mark in (".", "!", "?", '."') if len(ids := tokenizer.encode(mark)) == 1]
 
 
 def try_haystack(

@@ -1,10 +1,10 @@
-"""The bundled reader: ``cyclorama train reader --data BOOKS --out runs/reader``.
+"""The reader: ``cyclorama train reader --data BOOKS --out runs/reader``.
 
 Train the decoder-decoder on text with needles in it. ``--data`` is a folder of text files, or
 ``generated`` for prose that a grammar makes (then nothing but this package is needed). Stage A
-(``share=false``) lets each row see its own sequence; stage B lets it see every sequence of the
-batch and of `extra` more, so that a step is a haystack as long as all of them. Hardware, hours and
-result of the bundled file stand on its card, ``weights/reader.md``.
+(``reading.share=false``) lets each row see its own sequence; stage B lets it see every sequence of
+the batch and of ``reading.extra`` more, so that a step is a haystack as long as all of them. No
+file is bundled yet.
 """
 
 from collections.abc import Callable
