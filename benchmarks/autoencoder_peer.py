@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from machine import Watch, commit, machine, matrix_peak_tflops
+from machine import Watch, machine, matrix_peak_tflops
+from page import commit, opening, publish
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from training_step import CLIP, parameters_in
@@ -289,12 +290,9 @@ def main() -> None:
     shape = VideoShape(5, 32, 32) if arguments.tiny else CLIP
     sides = make_sides(config, shape=shape, batch=batch)
     peaks, others = measure(sides, num_rounds=arguments.rounds, batch=batch)
-    text = "\n".join(
+    publish(
         [
-            "# The autoencoder beside two peers",
-            "",
-            *__doc__.split("Run:")[0].strip().splitlines()[2:],
-            "",
+            *opening("The autoencoder beside two peers", __doc__),
             "A training pass is encode, decode, mean square error and backward, without an optimizer.",
             f"Rates are medians of {arguments.rounds} rounds of {batch} clips; ratios compare eager",
             "with eager and compiled with compiled, round by round. Wan's model is not compiled: it",
@@ -314,11 +312,9 @@ def main() -> None:
             "",
             *work_table(sides, batch=batch),
             "",
-        ]
+        ],
+        None if arguments.tiny else Path(__file__).with_suffix(".md"),
     )
-    print(text)
-    if not arguments.tiny:
-        Path(__file__).with_suffix(".md").write_text(text)
 
 
 if __name__ == "__main__":

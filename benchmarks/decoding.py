@@ -10,14 +10,12 @@ Run: python benchmarks/decoding.py VIDEO... [--size 64] [--write benchmarks/deco
 
 import argparse
 import platform
-import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import av
 import numpy as np
+from page import best_processor_s, commit, processor, publish
 from PIL import Image
 
 from cyclorama.media.video import read_video, write_video
@@ -46,17 +44,6 @@ def plain_read_sampled(path: Path, side: int, rate_fps: float) -> np.ndarray:
     return frames[np.arange(0, len(frames), step).astype(int)]
 
 
-def seconds(*ways: Callable[[], object]) -> list[float]:
-    """Return the best processor time of each way, in turns."""
-    best = [float("inf")] * len(ways)
-    for _ in range(ROUNDS):
-        for index, way in enumerate(ways):
-            begun = time.process_time()
-            way()
-            best[index] = min(best[index], time.process_time() - begun)
-    return best
-
-
 def decoding_rows(paths: list[Path], side: int) -> list[str]:
     rows = [
         f"| file | every frame, {side} px: read_video | plain PyAV + Pillow | ratio | "
@@ -68,11 +55,12 @@ def decoding_rows(paths: list[Path], side: int) -> list[str]:
             stream = container.streams.video[0]
             shape = f"{stream.width}x{stream.height}"
         num_frames = len(read_video(path, size=(side, side)).frames)
-        ours, plain, ours_8, plain_8 = seconds(
+        ours, plain, ours_8, plain_8 = best_processor_s(
             lambda path=path: read_video(path, size=(side, side)),
             lambda path=path: plain_read(path, side),
             lambda path=path: read_video(path, size=(side, side), rate_fps=8),
             lambda path=path: plain_read_sampled(path, side, 8),
+            rounds=ROUNDS,
         )
         rates = [num_frames / t for t in (ours, plain, ours_8, plain_8)]
         rows.append(
@@ -93,9 +81,10 @@ def encoding_rows(source: Path) -> list[str]:
         for suffix in (".mp4", ".webp", ".gif"):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"a{suffix}"
-                write, read = seconds(
+                write, read = best_processor_s(
                     lambda path=path, frames=frames: write_video(path, frames, rate_fps=8),
                     lambda path=path: read_video(path) if path.exists() else None,
+                    rounds=ROUNDS,
                 )
                 error = np.mean((read_video(path).frames.astype(float) - frames) ** 2)
                 rows.append(
@@ -105,17 +94,6 @@ def encoding_rows(source: Path) -> list[str]:
     return rows
 
 
-def commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
-    return done.stdout.strip() or "unknown"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("videos", nargs="+", type=Path)
@@ -123,7 +101,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="Markdown file to write the figures to")
     arguments = parser.parse_args()
     names = " ".join(path.name for path in arguments.videos)
-    text = "\n".join(
+    publish(
         [
             "# Decoding and encoding clips",
             "",
@@ -134,7 +112,7 @@ def main() -> None:
             f"* command: `python benchmarks/decoding.py {names} --size {arguments.size} "
             "--write benchmarks/decoding.md`",
             f"* commit: {commit()}; Python {platform.python_version()}, PyAV {av.__version__}, "
-            f"Pillow {Image.__version__}; {processor()}",
+            f"Pillow {Image.__version__}; one core of {processor()}",
             "",
             *decoding_rows(arguments.videos, arguments.size),
             "",
@@ -143,18 +121,9 @@ def main() -> None:
             "",
             *encoding_rows(arguments.videos[0]),
             "",
-        ]
+        ],
+        arguments.write,
     )
-    print(text)
-    if arguments.write:
-        arguments.write.write_text(text)
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"one core of {models[0]}" if models else platform.processor() or "unknown processor"
 
 
 if __name__ == "__main__":

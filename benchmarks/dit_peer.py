@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from machine import Watch, commit, machine, matrix_peak_tflops
+from machine import Watch, machine, matrix_peak_tflops
+from page import commit, opening, publish
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from training_step import CLIP, noise_cache, parameters_in
@@ -336,12 +337,9 @@ def main() -> None:
     tables = measured_tables(
         config, num_rounds=arguments.rounds, budget_tokens=512 if arguments.tiny else 4096
     )
-    text = "\n".join(
+    publish(
         [
-            "# The generator's training step beside a peer",
-            "",
-            *__doc__.split("Run:")[0].strip().splitlines()[2:],
-            "",
+            *opening("The generator's training step beside a peer", __doc__),
             "Model TFLOP/s is 6 x parameters x tokens that pass them (blocks and text blocks; for the",
             "peer text passes the cross-attention's keys and values alone; padding does not count),",
             "divided by the time of a step: forward, loss, backward, clipping, AdamW; the median of",
@@ -356,11 +354,9 @@ def main() -> None:
             parameter_line(config),
             "",
             *tables,
-        ]
+        ],
+        None if arguments.tiny else Path(__file__).with_suffix(".md"),
     )
-    print(text)
-    if not arguments.tiny:
-        Path(__file__).with_suffix(".md").write_text(text)
 
 
 if __name__ == "__main__":

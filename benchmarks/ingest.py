@@ -9,13 +9,12 @@ Run: python benchmarks/ingest.py FOLDER [--size 64] [--write benchmarks/ingest.m
 
 import argparse
 import platform
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from page import best_processor_s, commit, publish
 
 from cyclorama.data.clip import CODECS, decode_clip, encode_clip
 from cyclorama.data.cutting import CutConfig
@@ -31,17 +30,6 @@ from cyclorama.data.tars import open_tars, write_tars
 from cyclorama.media.video import probe_video, read_video
 
 ROUNDS = 3
-
-
-def seconds(*ways: Callable[[], object]) -> list[float]:
-    """Return the best processor time of each way, in turns."""
-    best = [float("inf")] * len(ways)
-    for _ in range(ROUNDS):
-        for index, way in enumerate(ways):
-            begun = time.process_time()
-            way()
-            best[index] = min(best[index], time.process_time() - begun)
-    return best
 
 
 def ingest_rows(folder: Path, work: Path, side: int) -> list[str]:
@@ -71,7 +59,7 @@ def ingest_rows(folder: Path, work: Path, side: int) -> list[str]:
     for way in ways:
         steps.append((f"find shots, {way}", lambda way=way: cuts(way)))
         steps.append((f"whole ingest, {way}", lambda way=way: whole(way)))
-    times = seconds(*(step for _, step in steps))
+    times = best_processor_s(*(step for _, step in steps), rounds=ROUNDS)
     rows = [
         f"{len(films)} films, {footage_s:.0f} s, {num_frames} frames, {made[-1]} clips kept:",
         "",
@@ -126,11 +114,12 @@ def reading_rows(samples: list[Sample], work: Path) -> list[str]:
         def pass_over(read: Callable[[int], object]) -> Callable[[], None]:
             return lambda: [read(n) for n in order] and None
 
-        encode, decode, stored, tarred = seconds(
+        encode, decode, stored, tarred = best_processor_s(
             pass_over(lambda n, c=codec: encode_clip(samples[n].frames, 8.0, codec=c)),
             pass_over(lambda n, c=codec, d=data: decode_clip(d[n], shape, codec=c)),
             pass_over(source.__getitem__),
             pass_over(tars.__getitem__),
+            rounds=ROUNDS,
         )
         off = np.mean(
             [((source[n].frames.astype(float) - samples[n].frames) ** 2).mean() for n in order]
@@ -142,9 +131,10 @@ def reading_rows(samples: list[Sample], work: Path) -> list[str]:
             f"{rates[0]:.0f} | {rates[1]:.0f} | {rates[2]:.0f} | {stored / decode:.2f} | "
             f"{rates[3]:.0f} | {tarred / decode:.2f} |"
         )
-    measured, looked = seconds(
+    measured, looked = best_processor_s(
         lambda: [measure(s.frames) for s in samples],
         lambda: [likeness(s.frames) for s in samples],
+        rounds=ROUNDS,
     )
     rows += [
         "",
@@ -165,10 +155,7 @@ def main() -> None:
         rows = ingest_rows(arguments.folder, Path(name), arguments.size)
         samples = some_samples(arguments.folder, arguments.size, arguments.clips)
         rows += ["", *reading_rows(samples, Path(name))]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    page = "\n".join(
+    publish(
         [
             "# Ingest and reading clips back",
             "",
@@ -177,15 +164,13 @@ def main() -> None:
             "to find its shots, once for the clips.",
             "",
             f"* command: `python benchmarks/ingest.py {arguments.folder.name} --size {arguments.size}`",
-            f"* commit: {commit}; Python {platform.python_version()}, NumPy {np.__version__}",
+            f"* commit: {commit()}; Python {platform.python_version()}, NumPy {np.__version__}",
             "",
             *rows,
             "",
-        ]
+        ],
+        arguments.write,
     )
-    print(page)
-    if arguments.write:
-        arguments.write.write_text(page)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ Run: python benchmarks/machine.py
 
 import os
 import platform
-import subprocess
 import time
 from pathlib import Path
 
 import torch
+from page import processor
 
 PEAK_SIDES = (1024, 2048, 4096)
 FEATURES = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
@@ -59,25 +59,13 @@ def matrix_peak_tflops(dtype: torch.dtype = torch.bfloat16, *, seconds: float = 
     return best
 
 
-def commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
-    return done.stdout.strip() or "unknown"
-
-
 def machine(threads: int) -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     flags = next((line for line in lines if line.startswith("flags")), "").split()
     features = [name for name in FEATURES if name in flags]
     return (
-        f"{threads} threads, {models[0] if models else platform.processor()} "
+        f"{threads} threads, {processor()} "
         f"({', '.join(features)}); Python {platform.python_version()}, torch "
         f"{torch.__version__}"
     )

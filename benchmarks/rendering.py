@@ -11,10 +11,11 @@ Run: python benchmarks/rendering.py [--clips 24] [--rounds 3] [--write benchmark
 import argparse
 import itertools
 import platform
-import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from page import best_processor_s, commit, processor, publish
 
 from cyclorama.worlds.bodies import Recipe
 from cyclorama.worlds.engine import load_mujoco
@@ -25,16 +26,6 @@ from cyclorama.worlds.simulate import simulate
 
 SIZES = ((64, 64), (64, 96), (72, 128), (128, 128))
 NUM_FRAMES, RATE_FPS = 17, 8.0
-
-
-def best_s(work: Callable[[], None], rounds: int) -> float:
-    """Return the least processor seconds that ``work`` took."""
-    times = []
-    for _ in range(rounds):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return min(times)
 
 
 def frame_s(chosen: Sequence[Recipe], *, height: int, width: int, rounds: int) -> float:
@@ -50,7 +41,7 @@ def frame_s(chosen: Sequence[Recipe], *, height: int, width: int, rounds: int) -
                     renderer.colour()
 
             draw()  # shaders and caches
-            total += best_s(draw, rounds)
+            total += best_processor_s(draw, rounds=rounds)[0]
     return total / (len(chosen) * NUM_FRAMES)
 
 
@@ -70,7 +61,7 @@ def clip_s(chosen: Sequence[Recipe], *, height: int, width: int, truth: str, rou
                 counterfactual=truth == "full",
             )
 
-    return best_s(make, rounds) / len(chosen)
+    return best_processor_s(make, rounds=rounds)[0] / len(chosen)
 
 
 def search_s(domain: str, count: int) -> float:
@@ -103,15 +94,11 @@ def main() -> None:
             )
             print(lines[-1], flush=True)
     search = {name: 1000 * search_s(name, options.clips) for name in ("stage", "full")}
-    if options.write:
-        options.write.write_text(report(lines, search, options))
+    publish([report(lines, search, options)], options.write)
 
 
 def report(lines: Sequence[str], search_ms: dict[str, float], options: argparse.Namespace) -> str:
     """Return the page."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
     found = ", ".join(f"{name} {ms:.0f} ms" for name, ms in search_ms.items())
     table = "\n".join(lines)
     return f"""# Rendering worlds
@@ -124,7 +111,7 @@ Finding a scene worth showing (drafts, one simulation each) takes besides: {foun
 
 * command: `python benchmarks/rendering.py --clips {options.clips} --rounds {options.rounds} --write
   benchmarks/rendering.md`
-* commit: {commit}; Python {platform.python_version()}, MuJoCo {load_mujoco().__version__}; one core
+* commit: {commit()}; Python {platform.python_version()}, MuJoCo {load_mujoco().__version__}; one core
   of {processor()}
 * bars: 450 frames a second render only at 64x64; 8 fully annotated clips a second
 
@@ -132,16 +119,6 @@ Finding a scene worth showing (drafts, one simulation each) takes besides: {foun
 |---|---|--:|--:|--:|--:|--:|
 {table}
 """
-
-
-def processor() -> str:
-    """Return the processor's name."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":")[1].strip() for line in text.splitlines() if "model name" in line]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from machine import Watch, commit, machine, matrix_peak_tflops
+from machine import Watch, machine, matrix_peak_tflops
+from page import commit, opening, publish
+from profile_tables import profile_lines
 from torch import nn
 from torch.autograd.profiler import record_function
 from torch.utils.flop_counter import FlopCounterMode
@@ -282,91 +284,6 @@ def measure(job: Job, *, num_steps: int, compiled: bool) -> Measured:
     return found
 
 
-KINDS = (  # what a name begins with -> kind; the first that fits
-    (
-        ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "mkldnn::", "mkl::"),
-        "matrix products",
-    ),
-    (("aten::_softmax", "aten::_scaled_dot_product", "aten::_flash"), "softmax, fused attention"),
-    (("graph_", "cpp_fused", "kernel"), "compiled elementwise loops"),
-    (
-        (
-            "aten::copy_",
-            "aten::_to_copy",
-            "aten::to",
-            "aten::cat",
-            "aten::clone",
-            "aten::fill_",
-            "aten::zero_",
-            "aten::_foreach_copy_",
-            "aten::contiguous",
-        ),
-        "copies and casts",
-    ),
-    (("aten::index", "aten::_index", "aten::embedding"), "gathers and scatters"),
-    (("aten::",), "elementwise and reductions"),
-    (("bench: batch",), "making the batch"),
-)
-
-
-def kind_of(name: str) -> str:
-    for starts, kind in KINDS:
-        if name.startswith(starts):
-            return kind
-    return "python and dispatch"
-
-
-def profile_lines(title: str, found: Measured, *, num_rows: int = 8) -> list[str]:
-    """Return a table of the step's parts, one of kinds of work, and the largest operators."""
-    averages = found.profile.key_averages()
-    total = sum(event.self_cpu_time_total for event in averages)
-    whole = {event.key: event.cpu_time_total for event in averages}
-    backward = sum(
-        t for name, t in whole.items() if name.startswith("autograd::engine::evaluate_function")
-    )
-    parts = {
-        "batch": whole.get("bench: batch", 0.0),
-        "forward, loss": whole.get("bench: forward", 0.0),
-        "backward": backward,
-        "Muon": whole.get("Optimizer.step#Muon.step", 0.0),
-        "AdamW": whole.get("Optimizer.step#AdamW.step", 0.0),
-    }
-    parts["weights' copy, clipping, average"] = max(0.0, total - sum(parts.values()))
-    kinds: dict[str, float] = {}
-    for event in averages:
-        kind = kind_of(event.key)
-        kinds[kind] = kinds.get(kind, 0.0) + event.self_cpu_time_total
-    top = sorted(averages, key=lambda event: -event.self_cpu_time_total)[:num_rows]
-
-    def share(value: float) -> str:
-        return f"{100 * value / total:.0f} %"
-
-    return [
-        f"### {title}",
-        "",
-        "| part of the step | share |",
-        "|---|--:|",
-        *(f"| {name} | {share(value)} |" for name, value in parts.items()),
-        "",
-        "| kind of work | share |",
-        "|---|--:|",
-        *(
-            f"| {name} | {share(value)} |"
-            for name, value in sorted(kinds.items(), key=lambda item: -item[1])
-        ),
-        "",
-        "| operator | share | calls a step | ms a step |",
-        "|---|--:|--:|--:|",
-        *(
-            f"| `{event.key[:70]}` | {share(event.self_cpu_time_total)} | "
-            f"{event.count / PROFILED_STEPS:.0f} | "
-            f"{event.self_cpu_time_total / 1e3 / PROFILED_STEPS:.1f} |"
-            for event in top
-        ),
-        "",
-    ]
-
-
 def measured_table(
     jobs: Sequence[Job], *, num_steps: int
 ) -> tuple[list[str], list[str], list[float]]:
@@ -378,7 +295,7 @@ def measured_table(
             found = measure(job, num_steps=num_steps, compiled=compiled)
             peaks.append(matrix_peak_tflops())
             way = "compiled" if compiled else "eager"
-            profiles += profile_lines(f"{job.name}, {way}", found)
+            profiles += profile_lines(f"{job.name}, {way}", found.profile, num_steps=PROFILED_STEPS)
             rate = statistics.median(found.tflops)
             rows.append(
                 f"| {job.name} | {way} | {statistics.median(found.clips_per_s):.1f} | "
@@ -415,12 +332,9 @@ def main() -> None:
             maker_job(Path(folder) / "latents", tiny=arguments.tiny),
         ]
         table, profiles, peaks = measured_table(jobs, num_steps=arguments.steps)
-    text = "\n".join(
+    publish(
         [
-            "# The training step",
-            "",
-            *__doc__.split("Run:")[0].strip().splitlines()[2:],
-            "",
+            *opening("The training step", __doc__),
             "Model TFLOP/s is 6 x parameters in blocks x tokens that pass them, divided by the time of",
             "a whole step (batch, forward, backward, clipping, optimizer, average): the median of",
             f"{arguments.steps} steps. Attention's own products, the maps into and out of the blocks",
@@ -441,11 +355,9 @@ def main() -> None:
             "Shares of processor time of the main thread in the profiled steps.",
             "",
             *profiles,
-        ]
+        ],
+        None if arguments.tiny else Path(__file__).with_suffix(".md"),
     )
-    print(text)
-    if not arguments.tiny:
-        Path(__file__).with_suffix(".md").write_text(text)
 
 
 if __name__ == "__main__":
