@@ -9,7 +9,10 @@ from cyclorama.shapes import (
     LatentShape,
     VideoShape,
     check_video_shape,
+    frame_grid,
+    frame_size,
     frames_for_duration,
+    grid_of_frames,
     latent_shape,
     nearest_video_shape,
     token_grid,
@@ -94,3 +97,31 @@ def test_impossible_durations_are_errors(duration_s, rate_fps):
 
 def test_duration_counts_one_stay_a_frame():
     assert VideoShape(16, 64, 64).duration_s(8) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "grid"),
+    [
+        (64, 64, (4, 4)),
+        (720, 1280, (3, 5)),
+        (1280, 720, (5, 3)),
+        (480, 640, (3, 4)),
+        (1, 999, (1, 16)),
+    ],
+)
+def test_a_frame_has_9_to_16_tokens_of_its_own_aspect(height, width, grid):
+    found = frame_grid(height, width)
+    assert (found.height, found.width) == grid
+    rows, columns = frame_size(found)
+    assert grid_of_frames(1, rows, columns) == found
+    assert frame_grid(rows, columns) == found
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000))
+def test_any_picture_has_a_grid(height, width):
+    assert 9 <= frame_grid(height, width).num_tokens <= 16
+
+
+def test_a_picture_without_pixels_has_no_grid():
+    with pytest.raises(ValueError, match="at least one row and column, got 0x5"):
+        frame_grid(0, 5)

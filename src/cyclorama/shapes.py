@@ -11,6 +11,7 @@ one holds ``compression.time`` of them, so that an image is a video of one frame
 lengths are 1 + 4k (for a time compression of four). No other file divides by a patch size.
 """
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -148,3 +149,43 @@ def frames_for_duration(duration_s: float, *, rate_fps: float, compression: Comp
         / compression.time
     )
     return 1 + groups * compression.time
+
+
+# What the reader sees and hears: a token is a square of pixels of one frame, or 40 ms of sound.
+FRAME_TOKEN_PX, MAX_FRAME_TOKENS = 16, 16
+SOUND_RATE_HZ, SOUND_TOKENS_PER_S = 16_000, 25
+
+
+def frame_grid(height: int, width: int) -> TokenGrid:
+    """Return the grid of 9 to 16 tokens whose aspect is nearest to that of a picture.
+
+    Among equally near ones the finest is taken: 4x4 for a square, 3x5 for 16:9.
+    """
+    if min(height, width) < 1:
+        raise ValueError(f"a picture needs at least one row and column, got {height}x{width}")
+    grids = [
+        TokenGrid(1, rows, columns)
+        for rows in range(1, MAX_FRAME_TOKENS + 1)
+        for columns in range(1, MAX_FRAME_TOKENS // rows + 1)
+        if rows * columns > MAX_FRAME_TOKENS // 2
+    ]
+
+    def unlike(grid: TokenGrid) -> tuple[float, int]:
+        return (abs(math.log(grid.width * height / (grid.height * width))), -grid.num_tokens)
+
+    return min(grids, key=unlike)
+
+
+def frame_size(grid: TokenGrid) -> tuple[int, int]:
+    """Return rows and columns of the pixels that a frame of such a grid is scaled to."""
+    return grid.height * FRAME_TOKEN_PX, grid.width * FRAME_TOKEN_PX
+
+
+def grid_of_frames(num_frames: int, height: int, width: int) -> TokenGrid:
+    """Return the tokens of frames that have been scaled; ValueError when a side does not divide."""
+    if height % FRAME_TOKEN_PX or width % FRAME_TOKEN_PX:
+        raise ValueError(
+            f"frames of {height}x{width} are not of whole tokens: scale them to a size that "
+            f"frame_size gives, sides being multiples of {FRAME_TOKEN_PX}"
+        )
+    return TokenGrid(num_frames, height // FRAME_TOKEN_PX, width // FRAME_TOKEN_PX)

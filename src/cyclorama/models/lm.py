@@ -13,15 +13,20 @@ cards (Scalable-Softmax, Nakanishi 2025, arXiv 2501.19399, equation 2), else ten
 outweigh the one that matches. Some heads also have a learned bias on the logarithm of the
 distance, so that "the last one" can be asked for. A sigmoid gate on the heads' output replaces the
 attention sink (Qiu et al. 2025, arXiv 2505.06708).
+
+Frames and sound enter by stems (`nn.stems`) as tokens between words; which of them a weight file
+was trained with, its configuration says (``reads``), and others are refused.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from cyclorama.config import Config
@@ -29,6 +34,7 @@ from cyclorama.nn.mlp import SwiGLU
 from cyclorama.nn.moe import Experts
 from cyclorama.nn.norm import RMSNorm
 from cyclorama.nn.recall import Look, recall
+from cyclorama.nn.stems import FrameStem, SoundStem
 from cyclorama.nn.window import Past, ShortConvolution, next_past, window_attention
 
 
@@ -52,6 +58,8 @@ class LMConfig(Config):
     cross_heads: int = 4
     distant_heads: int = 1  # of the cross heads, how many have the bias on distance
     cross_hidden: int = 512
+    reads: tuple[Literal["pictures", "sound"], ...] = ()  # besides text
+    stem_hidden: int = 256
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,15 @@ class Inquirer(nn.Module):
         return x_RD + self.mlp(self.norm_mlp(x_RD))
 
 
+def cannot_read(what: Literal["pictures", "sound"], config: LMConfig) -> str:
+    """Return the sentence that refuses media which weights of ``config`` were not trained with."""
+    known = " and ".join(("text", *config.reads))
+    return (
+        f"these weights read {known} and no {what}: pass --weights with a reader trained on {what} "
+        f"(its configuration lists them under reads)"
+    )
+
+
 class LM(nn.Module):
     """Read a stream into a memory, and answer from it."""
 
@@ -132,6 +149,9 @@ class LM(nn.Module):
         self.config = config
         width = config.width
         self.embed = nn.Embedding(config.vocabulary, width)
+        hidden, reads = config.stem_hidden, config.reads
+        self.frames = FrameStem(width, hidden) if "pictures" in reads else None
+        self.sounds = SoundStem(width, hidden) if "sound" in reads else None
         self.scribes = nn.ModuleList(Scribe(config) for _ in range(config.depth))
         self.norm_memory = RMSNorm(width)
         self.memory_convolution = ShortConvolution(width, config.taps)
@@ -146,9 +166,46 @@ class LM(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
-        nn.init.normal_(self.embed.weight, std=0.5)
+        nn.init.normal_(self.embed.weight, std=EMBED_SCALE)
+        for stem in filter(None, (self.frames, self.sounds)):
+            stem.norm_out.weight.fill_(EMBED_SCALE)  # a token is as loud as a word
         for layer in (*self.scribes, *self.inquirers):
             layer.out.weight.mul_((2 * len(self.scribes) + 2 * len(self.inquirers)) ** -0.5)
+
+    def embed_media(self, media: Sequence[Tensor]) -> Float[Tensor, "M D"]:
+        """Return the tokens of media in order: frames uint8 (T, H, W, 3), sound float (B, S).
+
+        Those of one shape go through their stem together. ValueError when these weights do not
+        read such media.
+        """
+        parts: dict[int, Tensor] = {}
+        for shape in dict.fromkeys(medium.shape[1:] for medium in media):
+            alike = [i for i, medium in enumerate(media) if medium.shape[1:] == shape]
+            is_frames = len(shape) == 3
+            stem = self.frames if is_frames else self.sounds
+            if stem is None:
+                raise ValueError(cannot_read("pictures" if is_frames else "sound", self.config))
+            tokens = stem(torch.cat([media[i] for i in alike]))
+            parts |= zip(alike, tokens.split([len(media[i]) for i in alike]), strict=True)
+        return torch.cat([parts[i].flatten(0, 1) for i in range(len(media))])
+
+    def embed_stream(
+        self, ids_L: Int[Tensor, "L"], media: Sequence[Tensor], *, is_medium_L: Bool[Tensor, "L"]
+    ) -> Float[Tensor, "L D"]:
+        """Return a stream's tokens: those of ids, and where marked those of media in their order.
+
+        ValueError when the media have another number of tokens than are marked.
+        """
+        x_LD = self.embed(ids_L)
+        if not media and not is_medium_L.any():
+            return x_LD
+        tokens_MD = self.embed_media(media) if media else x_LD[:0]
+        if len(tokens_MD) != int(is_medium_L.sum()):
+            raise ValueError(
+                f"the media have {len(tokens_MD)} tokens and the stream has places for "
+                f"{int(is_medium_L.sum())}: pass the media that belong to these ids"
+            )
+        return x_LD.index_put((is_medium_L,), tokens_MD)
 
     def read(
         self, x_BLD: Float[Tensor, "B L D"], state: ReadState | None = None
@@ -191,6 +248,7 @@ class LM(nn.Module):
 
 
 START_SCALE, MAX_SCALE = 16.0, 96.0
+EMBED_SCALE = 0.5
 
 LMS = {
     "tiny": LMConfig(
