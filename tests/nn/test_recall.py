@@ -148,3 +148,27 @@ def test_an_empty_memory_is_an_error():
     look = Look(lambda: iter([]), CAUSAL, CAUSAL + 1)
     with pytest.raises(ValueError, match="the memory is empty"):
         recall(q, look, scale_N=SCALE, slope_M=SLOPE)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gradients_are_the_formulas_in_the_memorys_dtype(dtype):
+    q, k, v = cards()
+    slope = SLOPE.double().requires_grad_()
+    ours = [t.to(dtype).requires_grad_() for t in (q, k, v)]
+    # The same rounded numbers go into the formula, in float64.
+    exact = [t.detach().double().requires_grad_() for t in ours]
+    distance = CAUSAL[:, None] - torch.arange(CARDS)
+    length = (CAUSAL + 1).double().log() / math.log(4096)
+    scores = (
+        torch.einsum("rnk,sk->rns", exact[0], exact[1]) * length[:, None, None] * SCALE[:, None]
+    )
+    far = torch.log2(1 + distance.clamp(min=0).double() / 64)
+    bias = F.pad(slope, (HEADS - len(SLOPE), 0))[:, None] * far[:, None]
+    weights = (scores - bias).masked_fill((distance < 0)[:, None], float("-inf")).softmax(dim=-1)
+    (weights @ exact[2]).square().sum().backward()
+    mine = SLOPE.clone().requires_grad_()
+    look = Look.causal(ours[1], ours[2], position_R=CAUSAL)
+    recall(ours[0], look, scale_N=SCALE, slope_M=mine).float().square().sum().backward()
+    near = {"rtol": 1e-3, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 0.05, "atol": 0.3}
+    for found, wanted in zip([*ours, mine], [*exact, slope], strict=True):
+        torch.testing.assert_close(found.grad.double(), wanted.grad, **near)

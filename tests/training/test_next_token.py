@@ -78,9 +78,14 @@ def gradients(lm, value):
     return {name: p.grad.clone() for name, p in lm.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("extra", [0, EXTRA])
-def test_crossbatch_is_one_document_computed_literally(lm, extra):
-    data = batch(crossbatch=True, extra=extra)
+@pytest.mark.parametrize(("crossbatch", "extra"), [(False, 0), (True, 0), (True, EXTRA)])
+@pytest.mark.parametrize("max_rows", [7, 1000])
+def test_a_row_sees_one_document_computed_literally(lm, crossbatch, extra, max_rows):
+    data = batch(crossbatch=crossbatch, extra=extra)
+    chosen = pick_rows(data.weights_BL, max_rows, generator=drawn())
+    few = torch.zeros_like(data.weights_BL)
+    few[chosen] = data.weights_BL[chosen]
+    data = replace(data, weights_BL=few)
     wanted = literal_loss(lm, data)
     found, _ = next_token_loss(lm, data, generator=drawn())
     torch.testing.assert_close(found, wanted, **CLOSE)

@@ -10,6 +10,7 @@ strangers are read without gradients (`extra`), at a third of the price.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -46,24 +47,24 @@ def pick_rows(
 
 
 def crossbatch_look(
-    k_MK: Tensor, v_MK: Tensor, *, own_R: Tensor, place_R: Tensor, length: int, shared: bool
+    k_MK: Tensor, v_MK: Tensor, *, own_R: Tensor, place_R: Tensor, length: int
 ) -> Look:
-    """Show rows the cards of M / L sequences: their own up to themselves, the others if shared.
+    """Show rows the cards of M / L sequences: their own up to themselves, all of the others.
 
     The other sequences count as read before, each row's neighbours in the batch being nearest.
     """
     num = len(k_MK) // length
-    others = (num - 1) * length if shared else 0
 
+    @lru_cache(maxsize=1)  # the same for every layer
     def view(first: int, size: int) -> tuple[Tensor, Tensor]:
         card = torch.arange(first, first + size, device=own_R.device)
         sequence, at = card // length, card % length
-        own = sequence == own_R[:, None]
-        seen = torch.where(own, at <= place_R[:, None], torch.full_like(own, shared))
+        seen = (sequence != own_R[:, None]) | (at <= place_R[:, None])
         distance = (own_R[:, None] - sequence) % num * length + place_R[:, None] - at
         return seen, distance
 
-    return Look(lambda: iter([(k_MK, v_MK, 0)]), place_R, place_R + 1 + others, view=view)
+    seen_R = place_R + 1 + (num - 1) * length
+    return Look(lambda: iter([(k_MK, v_MK, 0)]), place_R, seen_R, view=view)
 
 
 def next_token_loss(
@@ -72,18 +73,8 @@ def next_token_loss(
     """Return the weighted mean cross-entropy of the judged rows, and how many answers are right."""
     own_R, target_R = pick_rows(batch.weights_BL, batch.max_rows, generator=generator)
     place_R = target_R - 1  # the row that predicts a token stands before it
-    length = batch.ids_BL.shape[1]
-    x_BLD, k_BLK, v_BLK, _ = model.read(model.embed(batch.ids_BL))
-    k_MK, v_MK = k_BLK.flatten(0, 1), v_BLK.flatten(0, 1)
-    if len(batch.extra_EL):
-        with torch.no_grad():
-            _, k_extra, v_extra, _ = model.read(model.embed(batch.extra_EL))
-        k_MK = torch.cat((k_MK, k_extra.flatten(0, 1)))
-        v_MK = torch.cat((v_MK, v_extra.flatten(0, 1)))
-    look = crossbatch_look(
-        k_MK, v_MK, own_R=own_R, place_R=place_R, length=length, shared=batch.crossbatch
-    )
-    logits_RV = model.answer(x_BLD[own_R, place_R], look).float()
+    answer = _answer_together if batch.crossbatch else _answer_alone
+    logits_RV = answer(model, batch, own_R=own_R, place_R=place_R).float()
     targets_R = batch.ids_BL[own_R, target_R]
     weights_R = batch.weights_BL[own_R, target_R]
     losses_R = F.cross_entropy(logits_RV, targets_R, reduction="none")
@@ -95,6 +86,34 @@ def next_token_loss(
         "answer_right": _mean(right_R.float(), answers_R),
     }
     return (losses_R * weights_R).sum() / weights_R.sum(), metrics
+
+
+def _answer_alone(model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R: Tensor) -> Tensor:
+    """Return logits of rows (sorted) that ask their own sequence: B small looks, no large one."""
+    x_BLD, k_BLK, v_BLK, _ = model.read(model.embed(batch.ids_BL))
+    places = place_R.split(own_R.bincount(minlength=len(x_BLD)).tolist())
+    parts = [
+        model.answer(x_LD[place], Look.causal(k_LK, v_LK, position_R=place))
+        for x_LD, k_LK, v_LK, place in zip(x_BLD, k_BLK, v_BLK, places, strict=True)
+        if len(place)
+    ]
+    return torch.cat(parts)
+
+
+def _answer_together(
+    model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R: Tensor
+) -> Tensor:
+    """Return logits of rows that ask all sequences of the batch, and the strangers' as well."""
+    length = batch.ids_BL.shape[1]
+    x_BLD, k_BLK, v_BLK, _ = model.read(model.embed(batch.ids_BL))
+    k_MK, v_MK = k_BLK.flatten(0, 1), v_BLK.flatten(0, 1)
+    if len(batch.extra_EL):
+        with torch.no_grad():
+            _, k_extra, v_extra, _ = model.read(model.embed(batch.extra_EL))
+        k_MK = torch.cat((k_MK, k_extra.flatten(0, 1)))
+        v_MK = torch.cat((v_MK, v_extra.flatten(0, 1)))
+    look = crossbatch_look(k_MK, v_MK, own_R=own_R, place_R=place_R, length=length)
+    return model.answer(x_BLD[own_R, place_R], look)
 
 
 def _mean(values: Tensor, chosen: Tensor) -> float:
