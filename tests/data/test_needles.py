@@ -19,6 +19,7 @@ from cyclorama.data.needles import (
     ANSWER,
     KINDS,
     QUESTION,
+    Plan,
     Weights,
     answer_ids,
     dictionary_sequence,
@@ -43,9 +44,13 @@ def rng_of(seed):
 
 
 def sequences():
-    yield needle_sequence(rng_of(0), TEXTS, num_tokens=1024, num_needles=10, num_questions=10)
-    yield needle_sequence(rng_of(1), TEXTS, num_tokens=4096, num_needles=32, split="test")
-    yield from needle_batch(rng_of(2), TEXTS, batch=3, num_tokens=1500, num_questions=16)
+    yield needle_sequence(
+        rng_of(0), TEXTS, plan=Plan(num_tokens=1024, num_needles=10, num_questions=10)
+    )
+    yield needle_sequence(
+        rng_of(1), TEXTS, plan=Plan(num_tokens=4096, num_needles=32, split="test")
+    )
+    yield from needle_batch(rng_of(2), TEXTS, batch=3, plan=Plan(num_tokens=1500, num_questions=16))
     for rule in ("category", "parity", "item"):
         yield label_map_sequence(rng_of(3), num_tokens=700, rule=rule)
     yield dictionary_sequence(rng_of(4), num_tokens=900)
@@ -64,9 +69,7 @@ def asked_places(row):
 
 @pytest.fixture(scope="module")
 def batch():
-    return needle_batch(
-        rng_of(7), TEXTS, batch=12, num_tokens=1500, num_needles=16, num_questions=12
-    )
+    return needle_batch(rng_of(7), TEXTS, batch=12, plan=Plan(num_tokens=1500, num_questions=12))
 
 
 @pytest.mark.parametrize("row", list(sequences()))
@@ -85,7 +88,7 @@ def test_spans_hold_exactly_the_answers(row):
 
 def test_weights_are_where_they_were_asked_for():
     weights = Weights(text=0.5, statement=0.25, answer=7)
-    row = needle_sequence(rng_of(5), TEXTS, num_tokens=1024, weights=weights)
+    row = needle_sequence(rng_of(5), TEXTS, plan=Plan(num_tokens=1024, weights=weights))
     expected = np.full(1024, 0.5, np.float32)
     for (start, stop), question in zip(row.answers, row.asked, strict=True):
         expected[start - len(question_ids(question.text)) : start] = 0
@@ -96,11 +99,11 @@ def test_weights_are_where_they_were_asked_for():
     told = [TOKENIZER.encode(" " + needle.statement) for needle in row.needles]
     assert statements.sum() == sum(map(len, told))
     assert sorted(row.ids[statements].tolist()) == sorted(itertools.chain(*told))
-    assert (needle_sequence(rng_of(5), TEXTS, num_tokens=1024).weights == 5).any()
+    assert (needle_sequence(rng_of(5), TEXTS, plan=Plan(num_tokens=1024)).weights == 5).any()
 
 
 def test_statements_stand_whole_in_the_text_between_words_of_the_window():
-    row = needle_sequence(rng_of(8), TEXTS, num_tokens=2048, num_needles=20)
+    row = needle_sequence(rng_of(8), TEXTS, plan=Plan(num_tokens=2048, num_needles=20))
     assert len(row.ids) == 2048
     text = without_questions(row)
     for needle in row.needles:
@@ -114,7 +117,9 @@ def test_statements_stand_whole_in_the_text_between_words_of_the_window():
 @pytest.mark.parametrize("seed", range(12))
 def test_a_question_follows_all_it_asks_about(seed):
     row = needle_sequence(
-        rng_of(seed), TEXTS, num_tokens=2048, num_needles=16, num_questions=10, split="train"
+        rng_of(seed),
+        TEXTS,
+        plan=Plan(num_tokens=2048, num_needles=16, num_questions=10, split="train"),
     )
     text = TOKENIZER.decode(row.ids)
     for question in row.asked:
@@ -130,15 +135,28 @@ def test_a_question_follows_all_it_asks_about(seed):
 
 def test_no_draw_is_too_long_for_its_row():
     for seed in range(15):
-        row = needle_sequence(rng_of(seed), TEXTS, num_tokens=1024)
+        row = needle_sequence(rng_of(seed), TEXTS, plan=Plan(num_tokens=1024))
         assert (len(row.needles), len(row.asked)) == (16, 8)
         assert (row.weights == 1).sum() >= 1024 // 5
 
 
 def test_questions_stand_inside_and_at_the_end():
-    rows = [needle_sequence(rng_of(s), TEXTS, num_tokens=1024, num_questions=8) for s in range(20)]
+    rows = [
+        needle_sequence(rng_of(s), TEXTS, plan=Plan(num_tokens=1024, num_questions=8))
+        for s in range(20)
+    ]
     ends = [(row.ids == QUESTION)[-300:].sum() / len(row.asked) for row in rows]
     assert 0.4 < np.mean(ends) < 0.9
+
+
+def test_families_are_only_those_of_the_plan():
+    plan = Plan(num_tokens=1024, num_questions=16, families=("trade", "founding"))
+    for row in needle_batch(rng_of(3), TEXTS, batch=4, plan=plan):
+        assert {fact.family for fact in row.needles} <= {"trade", "founding"}
+        assert {question.family for question in row.asked} <= {"trade", "founding"}
+    never = Plan(num_tokens=1024, absent_share=0.0)
+    rows = needle_batch(rng_of(4), TEXTS, batch=8, plan=never)
+    assert not any(question.kind == "absent" for row in rows for question in row.asked)
 
 
 def test_no_key_stands_in_two_places_of_a_batch(batch):
@@ -241,7 +259,9 @@ def test_keys_hardly_ever_repeat():
 
 def test_the_same_seed_makes_the_same_rows():
     def rows(seed):
-        yield from needle_batch(rng_of(seed), TEXTS, batch=2, num_tokens=1024, num_needles=12)
+        yield from needle_batch(
+            rng_of(seed), TEXTS, batch=2, plan=Plan(num_tokens=1024, num_needles=12)
+        )
         yield label_map_sequence(rng_of(seed), num_tokens=300)
         yield dictionary_sequence(rng_of(seed), num_tokens=300)
 
@@ -254,9 +274,13 @@ def test_the_same_seed_makes_the_same_rows():
 
 def test_what_cannot_be_made_is_said():
     with pytest.raises(ValueError, match="less than a quarter of 200"):
-        needle_sequence(rng_of(0), TEXTS, num_tokens=200)
+        needle_sequence(rng_of(0), TEXTS, plan=Plan(num_tokens=200))
     with pytest.raises(ValueError, match=r"num_questions must be in \[0, 16\], got 17"):
-        needle_sequence(rng_of(0), TEXTS, num_tokens=2048, num_questions=17)
+        needle_sequence(rng_of(0), TEXTS, plan=Plan(num_tokens=2048, num_questions=17))
+    with pytest.raises(ValueError, match="'train' has no family museum: choose among magic_number"):
+        needle_sequence(rng_of(0), TEXTS, plan=Plan(num_tokens=2048, families=("museum",)))
+    with pytest.raises(ValueError, match="families trade can ask for several"):
+        draw_set(rng_of(0), num=2, kind="multi_value", families=["trade"])
     with pytest.raises(ValueError, match="split must be one of train test"):
         draw_needle(rng_of(0), split="val")
     with pytest.raises(ValueError, match="kind one of single"):

@@ -3,14 +3,19 @@
 import pytest
 import torch
 
+from cyclorama.config import override
+from cyclorama.data.needle_words import TRAIN_TEMPLATES
 from cyclorama.data.needles import ANSWER, QUESTION
 from cyclorama.data.texts import generated_texts
+from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.models.lm import LMS
 from cyclorama.recipes.reader import ReaderRun, ReadingBatches, ReadingConfig, open_reading, run
 from cyclorama.training.loop import LoopConfig
 from cyclorama.weights.files import load_weights
 
-READING = ReadingConfig(batch=2, num_tokens=256, num_needles=3, num_questions=2, max_rows=64)
+READING = ReadingConfig(
+    num_steps=2, batch=2, num_tokens=256, num_needles=3, num_questions=2, max_rows=64
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +24,8 @@ def texts():
 
 
 def test_a_batch_is_a_function_of_seed_and_step(texts):
-    batches = ReadingBatches(texts, READING, 0)
-    one, again, other = batches(3), ReadingBatches(texts, READING, 0)(3), batches(4)
+    batches = ReadingBatches(texts, {"a": READING}, 0)
+    one, again, other = batches(3), ReadingBatches(texts, {"a": READING}, 0)(3), batches(4)
     assert torch.equal(one.ids_BL, again.ids_BL)
     assert torch.equal(one.weights_BL, again.weights_BL)
     assert not torch.equal(one.ids_BL, other.ids_BL)
@@ -30,7 +35,7 @@ def test_a_batch_is_a_function_of_seed_and_step(texts):
 
 def test_strangers_are_drawn_with_the_batch_and_never_judged(texts):
     config = READING.model_copy(update={"share": True, "extra": 3})
-    batch = ReadingBatches(texts, config, 0)(0)
+    batch = ReadingBatches(texts, {"a": config}, 0)(0)
     assert batch.ids_BL.shape == batch.weights_BL.shape == (2, 256)
     assert batch.extra_EL.shape == (3, 256)
     assert batch.crossbatch
@@ -38,7 +43,7 @@ def test_strangers_are_drawn_with_the_batch_and_never_judged(texts):
 
 def test_a_run_leaves_weights_and_another_goes_on_from_them(texts, tmp_path):
     model = LMS["tiny"].model_copy(update={"vocabulary": 8192})
-    config = ReaderRun(model=model, reading=READING, loop=LoopConfig(num_steps=2))
+    config = ReaderRun(model=model, stages={"a": READING}, loop=LoopConfig(num_steps=2))
     said: list[str] = []
     path = run(config, texts, directory=tmp_path / "a", report=said.append)
     weights = load_weights(path, kind="reader")
@@ -48,9 +53,48 @@ def test_a_run_leaves_weights_and_another_goes_on_from_them(texts, tmp_path):
     assert run(further, texts, directory=tmp_path / "b", report=said.append).exists()
 
 
+def test_stages_follow_each_other_and_the_last_goes_on(texts):
+    short = READING.model_copy(update={"num_tokens": 200, "num_needles": 2})
+    batches = ReadingBatches(texts, {"b": READING, "a": short}, 0)
+    assert [batches(step).ids_BL.shape[1] for step in (0, 1, 2, 3, 4, 900)] == [
+        200, 200, 256, 256, 256, 256,
+    ]  # fmt: skip
+    config = override(ReaderRun(), ["stages.c.extra=56", "stages.a.num_tokens=512"])
+    assert (config.stages["c"].extra, config.stages["a"].num_tokens) == (56, 512)
+
+
+def test_families_are_those_asked_for_and_tasks_take_their_share(texts):
+    def said(**settings):
+        stage = READING.model_copy(update=settings)
+        batch = ReadingBatches(texts, {"a": stage}, 0)(0)
+        rows = torch.cat((batch.ids_BL, batch.extra_EL))
+        return [load_tokenizer().decode(row.tolist()) for row in rows]
+
+    asks = {t.name: [q.split("{key}")[0] for q in (*t.questions, *t.plurals)]
+            for t in TRAIN_TEMPLATES}  # fmt: skip
+    for text in said(families=("trade", "birthplace"), absent_share=0.5, batch=4):
+        questions = [part.split("<reserved1>")[0] for part in text.split("<reserved0>")[1:]]
+        assert questions
+        for question in questions:
+            wordings = (*asks["trade"], *asks["birthplace"])
+            assert any(question.strip().startswith(wording) for wording in wordings)
+    assert all("not found" in text for text in said(absent_share=1.0))
+    prose = [" was " in text or " the " in text for text in said(task_share=1.0, batch=4)]
+    assert sum(prose) < 4
+    shared = said(task_share=1.0, batch=4, share=True, extra=2)
+    assert len(shared) == 6
+
+
 def test_settings_and_data_that_cannot_be(texts, tmp_path):
-    config = ReaderRun(reading=READING.model_copy(update={"extra": 4}))
-    with pytest.raises(ValueError, match=r"extra=4 has no effect without reading\.share=true"):
-        run(config, texts, directory=tmp_path)
+    for changed, message in [
+        ({"extra": 4}, r"stages\.a\.extra=4 has no effect without stages\.a\.share=true"),
+        ({"families": ("trade", "ghost")}, r"stages\.a\.families: .* has no family ghost: choose"),
+        ({"families": ("museum",)}, "has no family museum"),  # held out
+    ]:
+        config = ReaderRun(stages={"a": READING.model_copy(update=changed)})
+        with pytest.raises(ValueError, match=message):
+            run(config, texts, directory=tmp_path)
+    with pytest.raises(ValueError, match="stages is empty"):
+        run(ReaderRun(stages={}), texts, directory=tmp_path)
     with pytest.raises(ValueError, match="give generated, or a folder with"):
         open_reading(str(tmp_path))

@@ -52,6 +52,23 @@ class Weights:
     answer: float = 5.0
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a sequence of needles is made of.
+
+    ``families`` empty: all of the split, a few in a batch. Of the questions ``absent_share`` ask
+    for a key that is nowhere.
+    """
+
+    num_tokens: int
+    num_needles: int = 16
+    num_questions: int = 8
+    split: str = "train"
+    families: tuple[str, ...] = ()
+    absent_share: float = 0.1
+    weights: Weights = Weights()
+
+
 @dataclass(frozen=True, eq=False)
 class Sequence:
     """A row to train on: ``ids`` int32 (L,), ``weights`` float32 (L,) of *predicting* each id.

@@ -23,6 +23,7 @@ from cyclorama.data.needle_stream import (
     ANSWER,
     QUESTION,
     Needle,
+    Plan,
     Question,
     Sequence,
     Weights,
@@ -38,9 +39,9 @@ from cyclorama.data.texts import Texts
 from cyclorama.data.tokenizer import load_tokenizer
 
 __all__ = [
-    "ABSENT", "ANSWER", "KINDS", "QUESTION", "Needle", "NeedleSet", "Question", "Sequence",
-    "Weights", "answer_ids", "dictionary_sequence", "draw_needle", "draw_set",
-    "label_map_sequence", "needle_batch", "needle_sequence", "question_ids",
+    "ABSENT", "ANSWER", "KINDS", "QUESTION", "Needle", "NeedleSet", "Plan", "Question",
+    "Sequence", "Weights", "answer_ids", "dictionary_sequence", "draw_needle", "draw_set",
+    "family_names", "label_map_sequence", "needle_batch", "needle_sequence", "question_ids",
 ]  # fmt: skip
 KINDS = ("single", "multi_key", "hard", "multi_value", "multi_query", "absent")
 _NEAR_TOKENS = 64  # how far a needle may move from its drawn place to stand at a sentence's end
@@ -62,7 +63,7 @@ def draw_needle(
     rng: np.random.Generator, *, split: str = "train", taken: dict[str, str] | None = None
 ) -> Needle:
     """Return one needle of a random family; its key is not in ``taken``, and is added to it."""
-    template = _template(rng, _family_names(split), split=split)
+    template = _template(rng, family_names(split), split=split)
     key = _fresh_key(rng, template, split=split, taken={} if taken is None else taken)
     return _needle(rng, template, key, draw_value(rng, template.value))
 
@@ -85,7 +86,7 @@ def draw_set(
     """
     if kind not in KINDS or num < 1:
         raise ValueError(f"num must be >= 1 and kind one of {' '.join(KINDS)}: got {num}, {kind!r}")
-    names = tuple(families) or _family_names(split)
+    names = family_names(split, families)
     taken = {} if taken is None else taken
     plural = kind in ("multi_value", "multi_query")
     template = _template(rng, names, split=split, plural=plural)
@@ -106,66 +107,31 @@ def draw_set(
     return NeedleSet(tuple(needles), _questions(rng, template, needles, kind=kind))
 
 
-def needle_sequence(
-    rng: np.random.Generator,
-    texts: Texts,
-    *,
-    num_tokens: int,
-    num_needles: int = 16,
-    num_questions: int = 8,
-    split: str = "train",
-    weights: Weights = Weights(),  # noqa: B008 - frozen
-) -> Sequence:
+def needle_sequence(rng: np.random.Generator, texts: Texts, *, plan: Plan) -> Sequence:
     """Return a window of text with needles in it and questions, half of them at its end.
 
-    About a tenth of the questions are about keys that are nowhere. Raises ValueError when there
-    are more questions than needles, or they leave less than a quarter of the tokens for text.
+    Raises ValueError when there are more questions than needles, when they leave less than a
+    quarter of the tokens for text, or for a family that the split does not have.
     """
-    return needle_batch(
-        rng,
-        texts,
-        batch=1,
-        num_tokens=num_tokens,
-        num_needles=num_needles,
-        num_questions=num_questions,
-        split=split,
-        weights=weights,
-    )[0]
+    return needle_batch(rng, texts, batch=1, plan=plan)[0]
 
 
 def needle_batch(
-    rng: np.random.Generator,
-    texts: Texts,
-    *,
-    batch: int,
-    num_tokens: int,
-    num_needles: int = 16,
-    num_questions: int = 8,
-    split: str = "train",
-    weights: Weights = Weights(),  # noqa: B008 - frozen
+    rng: np.random.Generator, texts: Texts, *, batch: int, plan: Plan
 ) -> list[Sequence]:
     """Return ``batch`` sequences of `needle_sequence` that can serve each other as haystack.
 
     They share a few families and have keys near each other's, but no key stands in two of them,
     and an absent key is in none.
     """
+    num_needles, num_questions = plan.num_needles, plan.num_questions
     if not 0 <= num_questions <= num_needles:
         raise ValueError(f"num_questions must be in [0, {num_needles}], got {num_questions}")
-    names = _family_names(split)
-    names = [names[i] for i in rng.permutation(len(names))[: int(rng.integers(2, 9))]]
+    names = family_names(plan.split, plan.families)
+    names = tuple(names[i] for i in rng.permutation(len(names))[: int(rng.integers(2, 9))])
     taken: dict[str, str] = {}
-    windows = [texts.window(rng, num_tokens) for _ in range(batch)]
-    drafts = [
-        _fitting(
-            rng,
-            (num_needles, num_questions),
-            num_tokens=num_tokens,
-            split=split,
-            families=names,
-            taken=taken,
-        )
-        for _ in range(batch)
-    ]
+    windows = [texts.window(rng, plan.num_tokens) for _ in range(batch)]
+    drafts = [_fitting(rng, plan, families=names, taken=taken) for _ in range(batch)]
     spoken = [load_tokenizer().decode(window) for window in windows]
     spoken += [needle.statement for needles, _ in drafts for needle in needles]
     everything = "\n".join(spoken).lower()
@@ -173,28 +139,32 @@ def needle_batch(
     for window, (needles, questions) in zip(windows, drafts, strict=True):
         asked = [
             question
-            or _absent_question(rng, needles, split=split, taken=taken, everything=everything)
+            or _absent_question(rng, needles, split=plan.split, taken=taken, everything=everything)
             for question in questions
         ]
-        rows.append(_assembled(rng, window, needles=needles, questions=asked, weights=weights))
+        rows.append(_assembled(rng, window, needles=needles, questions=asked, weights=plan.weights))
     return rows
 
 
-def _family_names(split: str) -> tuple[str, ...]:
+def family_names(split: str, chosen: Many[str] = ()) -> tuple[str, ...]:
+    """Return the families of a split, or those chosen; ValueError for one that it has not."""
     if split not in TEMPLATES:
         raise ValueError(f"split must be one of {' '.join(TEMPLATES)}, got {split!r}")
-    return tuple(template.name for template in TEMPLATES[split])
+    known = tuple(template.name for template in TEMPLATES[split])
+    if unknown := [name for name in chosen if name not in known]:
+        raise ValueError(
+            f"split {split!r} has no family {', '.join(unknown)}: choose among {', '.join(known)}"
+        )
+    return tuple(chosen) or known
 
 
 def _template(
     rng: np.random.Generator, names: Many[str], *, split: str, plural: bool = False
 ) -> Template:
-    """Return a family among ``names``; one that can ask for several, among all if need be."""
-    known = [template for template in TEMPLATES[split] if template.plurals or not plural]
-    named = [template for template in known if template.name in names]
-    if not plural and not named:
-        raise ValueError(f"no family of split {split!r} is named any of {' '.join(names)}")
-    choice = named or known
+    """Return a family among ``names``; with ``plural``, one that can ask for several."""
+    choice = [t for t in TEMPLATES[split] if t.name in names and (t.plurals or not plural)]
+    if not choice:
+        raise ValueError(f"none of the families {', '.join(names)} can ask for several at once")
     return choice[int(rng.integers(len(choice)))]
 
 
@@ -285,62 +255,53 @@ def _absent_question(
 
 
 def _fitting(
-    rng: np.random.Generator,
-    sizes: tuple[int, int],
-    *,
-    num_tokens: int,
-    split: str,
-    families: Many[str],
-    taken: dict[str, str],
+    rng: np.random.Generator, plan: Plan, *, families: Many[str], taken: dict[str, str]
 ) -> tuple[list[Needle], list[Question | None]]:
     """Return a draft that leaves room for text; by chance a draft can be all long hex numbers.
 
-    When the named families are too wordy, all of the split are tried.
+    When the drawn families are too wordy, all of the plan are tried.
     """
     encode, size = load_tokenizer().encode, 0
     for trial in range(12):
-        names = families if trial < 4 else _family_names(split)
-        needles, questions = _draft(rng, sizes, split=split, families=names, taken=taken)
+        names = families if trial < 4 else family_names(plan.split, plan.families)
+        needles, questions = _draft(rng, plan, families=names, taken=taken)
         size = sum(len(encode(needle.statement)) + 1 for needle in needles)
         for question in questions:
             # An absent question is not drawn yet: none is longer than 48 tokens with its answer.
             size += 48 if question is None else len(question_part(question, 0).ids)
-        if size <= 0.75 * num_tokens:
+        if size <= 0.75 * plan.num_tokens:
             return needles, questions
     raise ValueError(
-        f"{sizes[0]} needles and {sizes[1]} questions of about {size} tokens leave less than a "
-        f"quarter of {num_tokens} for text: ask for fewer, or longer sequences"
+        f"{plan.num_needles} needles and {plan.num_questions} questions of about {size} tokens "
+        f"leave less than a quarter of {plan.num_tokens} for text: ask for fewer, or longer "
+        "sequences"
     )
 
 
 def _draft(
-    rng: np.random.Generator,
-    sizes: tuple[int, int],
-    *,
-    split: str,
-    families: Many[str],
-    taken: dict[str, str],
+    rng: np.random.Generator, plan: Plan, *, families: Many[str], taken: dict[str, str]
 ) -> tuple[list[Needle], list[Question | None]]:
     """Return needles and questions of one sequence; None stands for one that will be absent."""
-    num_needles, num_questions = sizes
+    plural = any(t.plurals for t in TEMPLATES[plan.split] if t.name in families)
+    odds = np.array([0.35, 0.2, 0.2, 0.1, 0.15] if plural else [0.45, 0.3, 0.25])
     needles: list[Needle] = []
     offered: list[Question] = []
-    spare = num_needles - num_questions  # several values of one key leave fewer questions
-    while len(needles) < num_needles:
-        kind = str(rng.choice(KINDS[:5], p=[0.35, 0.2, 0.2, 0.1, 0.15]))
-        num = min(int(rng.integers(1, 5)), num_needles - len(needles))
+    spare = plan.num_needles - plan.num_questions  # several values of one key: fewer questions
+    while len(needles) < plan.num_needles:
+        kind = str(rng.choice(KINDS[: len(odds)], p=odds))
+        num = min(int(rng.integers(1, 5)), plan.num_needles - len(needles))
         if kind == "multi_value":
             num = min(num, spare + 1)
             spare -= num - 1
-        drawn = draw_set(rng, num=num, kind=kind, split=split, families=families, taken=taken)
+        drawn = draw_set(rng, num=num, kind=kind, split=plan.split, families=families, taken=taken)
         offset = len(needles)
         needles += drawn.needles
         offered += [
             replace(question, about=tuple(offset + i for i in question.about))
             for question in drawn.questions
         ]
-    num_absent = int(rng.binomial(num_questions, 0.1))
-    order = rng.permutation(len(offered))[: num_questions - num_absent]
+    num_absent = int(rng.binomial(plan.num_questions, plan.absent_share))
+    order = rng.permutation(len(offered))[: plan.num_questions - num_absent]
     asked: list[Question | None] = [*(offered[i] for i in order), *[None] * num_absent]
     return needles, [asked[i] for i in rng.permutation(len(asked))]
 

@@ -1,10 +1,11 @@
 """The reader: ``cyclorama train reader --data BOOKS --out runs/reader``.
 
 Train the decoder-decoder on text with needles in it. ``--data`` is a folder of text files, or
-``generated`` for prose that a grammar makes (then nothing but this package is needed). Stage A
-(``reading.share=false``) lets each row see its own sequence; stage B lets it see every sequence of
-the batch and of ``reading.extra`` more, so that a step is a haystack as long as all of them. No
-file is bundled yet.
+``generated`` for prose that a grammar makes (then nothing but this package is needed). The run is
+a curriculum, stage after stage in the order of their names: few families in short sequences, all
+families in longer ones, tasks that only examples tell, and at last (``share``) every row sees every
+sequence of its batch and of ``extra`` more, so that a step is a haystack as long as all of them.
+A stage is data: ``--set stages.c.extra=56``. No file is bundled yet.
 """
 
 from collections.abc import Callable
@@ -13,9 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from cyclorama.config import Config
-from cyclorama.data.needles import Weights, needle_batch
+from cyclorama.data.needles import (
+    Plan,
+    Sequence,
+    Weights,
+    dictionary_sequence,
+    family_names,
+    label_map_sequence,
+    needle_batch,
+)
 from cyclorama.data.texts import Texts, generated_texts, open_texts
 from cyclorama.models.lm import LM, LMS, LMConfig
 from cyclorama.training.loop import Hook, LoopConfig, train
@@ -27,12 +37,16 @@ GENERATED_TOKENS = 4_000_000
 
 
 class ReadingConfig(Config):
-    """How batches are drawn."""
+    """A stage: how batches are drawn, and for how many steps."""
 
+    num_steps: int  # the last stage goes on to the end of the run
     batch: int = 8
     num_tokens: int = 1024
-    num_needles: int = 14
+    families: tuple[str, ...] = ()  # of needles; empty: all that training may see
+    num_needles: int = 14  # a sequence
     num_questions: int = 14
+    absent_share: float = 0.1  # of the questions, about a key that is nowhere
+    task_share: float = 0.0  # of the sequences, a label map or a dictionary in place of needles
     text_weight: float = 0.3
     answer_weight: float = 5.0
     share: bool = False  # whether a row sees the other sequences of its batch
@@ -45,9 +59,9 @@ class ReaderRun(Config):
 
     model: LMConfig = LMS["nano"]
     start: str = ""  # a bundled name or a path to go on from; empty: from nothing
-    reading: ReadingConfig = ReadingConfig()
+    stages: dict[str, ReadingConfig] = Field(default_factory=lambda: dict(STAGES))
     loop: LoopConfig = LoopConfig(
-        num_steps=3000, optimizer=OptimizerConfig(lr=3e-3, warmup_steps=100), average_decay=0.995
+        num_steps=4000, optimizer=OptimizerConfig(lr=3e-3, warmup_steps=100), average_decay=0.995
     )
 
 
@@ -56,25 +70,51 @@ class ReadingBatches:
     """Draw the batches of a run: step -> TokenBatch, a pure function of seed and step."""
 
     texts: Texts
-    config: ReadingConfig
+    stages: dict[str, ReadingConfig]
     seed: int
+
+    def stage(self, step: int) -> ReadingConfig:
+        """Return the stage that ``step`` belongs to."""
+        *earlier, last = (self.stages[name] for name in sorted(self.stages))
+        for stage in earlier:
+            if step < stage.num_steps:
+                return stage
+            step -= stage.num_steps
+        return last
 
     def __call__(self, step: int) -> TokenBatch:
         """Return the batch of ``step``."""
-        config = self.config
-        rows = needle_batch(
-            np.random.default_rng([self.seed, step]),
-            self.texts,
-            batch=config.batch + config.extra,
-            num_tokens=config.num_tokens,
-            num_needles=config.num_needles,
-            num_questions=config.num_questions,
-            weights=Weights(text=config.text_weight, answer=config.answer_weight),
-        )
+        stage = self.stage(step)
+        rng = np.random.default_rng([self.seed, step])
+        rows = _sequences(rng, self.texts, stage=stage)
         ids = torch.from_numpy(np.stack([row.ids for row in rows]).astype(np.int64))
-        weights = torch.from_numpy(np.stack([row.weights for row in rows[: config.batch]]))
-        judged, extra = ids[: config.batch], ids[config.batch :]
-        return TokenBatch(judged, weights, extra, config.share, config.max_rows)
+        weights = torch.from_numpy(np.stack([row.weights for row in rows[: stage.batch]]))
+        judged, extra = ids[: stage.batch], ids[stage.batch :]
+        return TokenBatch(judged, weights, extra, stage.share, stage.max_rows)
+
+
+def _sequences(rng: np.random.Generator, texts: Texts, *, stage: ReadingConfig) -> list[Sequence]:
+    """Return the batch's sequences and then the strangers; tasks are among the first."""
+    weights = Weights(text=stage.text_weight, answer=stage.answer_weight)
+    tasks = (label_map_sequence, dictionary_sequence)
+    num_tasks = int(rng.binomial(stage.batch, stage.task_share))
+    if stage.share:
+        num_tasks = min(num_tasks, len(tasks))  # two label maps in one document contradict
+    plan = Plan(
+        num_tokens=stage.num_tokens,
+        num_needles=stage.num_needles,
+        num_questions=stage.num_questions,
+        families=stage.families,
+        absent_share=stage.absent_share,
+        weights=weights,
+    )
+    first = int(rng.integers(len(tasks)))
+    drawn = [
+        tasks[(first + number) % len(tasks)](rng, num_tokens=stage.num_tokens, weights=weights)
+        for number in range(num_tasks)
+    ]
+    num_plain = stage.batch + stage.extra - num_tasks
+    return [*drawn, *needle_batch(rng, texts, batch=num_plain, plan=plan)]
 
 
 def open_reading(spec: str, *, report: Callable[[str], None] = print) -> Texts:
@@ -100,10 +140,11 @@ def run(
     report: Callable[[str], None] = print,
     hook: Hook | None = None,
 ) -> Path:
-    """Train the reader on ``texts`` and return the path of its weights."""
-    reading = config.reading
-    if reading.extra and not reading.share:
-        raise ValueError(f"reading.extra={reading.extra} has no effect without reading.share=true")
+    """Train the reader on ``texts`` and return the path of its weights.
+
+    Raises ValueError for a stage that cannot be drawn, before the first step.
+    """
+    _check_stages(config.stages)
     torch.manual_seed(config.loop.seed)
     model = LM(config.model)
     if config.start and (unlike := start_from_weights(model, config.start, kind="reader")):
@@ -111,7 +152,7 @@ def run(
     trained = train(
         model,
         next_token_loss,
-        batches=ReadingBatches(texts, reading, config.loop.seed),
+        batches=ReadingBatches(texts, config.stages, config.loop.seed),
         config=config.loop,
         directory=directory,
         hook=hook,
@@ -121,3 +162,34 @@ def run(
     facts = {"recipe": "reader", "run": config.model_dump(mode="json")}
     save_weights(path, trained, kind="reader", facts=facts_as_text(facts))
     return path
+
+
+def _check_stages(stages: dict[str, ReadingConfig]) -> None:
+    if not stages:
+        raise ValueError("a run needs a stage: stages is empty")
+    for name, stage in stages.items():
+        if stage.extra and not stage.share:
+            raise ValueError(
+                f"stages.{name}.extra={stage.extra} has no effect without stages.{name}.share=true"
+            )
+        try:
+            family_names("train", stage.families)
+        except ValueError as error:
+            raise ValueError(f"stages.{name}.families: {error}") from None
+
+
+STAGES = {
+    "a": ReadingConfig(
+        num_steps=1000,
+        batch=16,
+        num_tokens=384,
+        families=("meaning", "magic_number", "telephone", "access_code"),
+        num_needles=6,
+        num_questions=6,
+        absent_share=0.0,
+        text_weight=0.1,
+        max_rows=1024,
+    ),
+    "b": ReadingConfig(num_steps=2000, task_share=0.2),
+    "c": ReadingConfig(num_steps=1000, share=True, extra=24, max_rows=384, task_share=0.1),
+}
