@@ -4,6 +4,7 @@ Physics needs the wheel alone; pictures need a software OpenGL from the system: 
 OSMesa. Both give the same pixels. ``MUJOCO_GL=egl`` or ``osmesa`` forces one.
 """
 
+import atexit
 import ctypes
 import os
 import sys
@@ -61,6 +62,7 @@ def make_gl_context() -> Any:
                 from mujoco.osmesa import GLContext
             context = GLContext(64, 64)
             context.make_current()
+            atexit.register(context.free)  # later, at shutdown, its library is half gone
             return context
         except Exception as error:  # drivers raise what they like
             reasons.append(f"{name}: {error}")
