@@ -291,8 +291,8 @@ def test_ingest_into_another_name_is_an_error(tmp_path):
 def test_evaluate_refuses_what_has_no_effect(tmp_path):
     for option in ("--prompts", "--autoencoder", "--probe"):
         done = run("evaluate", "autoencoder", "--out", tmp_path, option, "p.txt")
-        assert "belong to: cyclorama evaluate maker" in done.stderr
-    assert "give autoencoder or maker" in run("evaluate", "tea", "--out", tmp_path).stderr
+        assert f"{option}: for cyclorama evaluate maker, not autoencoder" in done.stderr
+    assert "give autoencoder, maker, reader" in run("evaluate", "tea", "--out", tmp_path).stderr
 
 
 def test_evaluate_takes_a_judge_of_ones_own(tiny_weights, tmp_path):

@@ -45,7 +45,7 @@ def test_depths_out_of_order_and_at_the_ends(haystack):
 
 
 def test_only_the_exact_answer_is_right():
-    trial = Trial(100, 0, 0.5, "number", "What?", "7351924", " 7351924 ")
+    trial = Trial(100, 0, 0.5, "single", "number", "What?", "7351924", " 7351924 ")
     assert trial.right
     assert not replace(trial, found="735192").right
     assert not replace(trial, found="7351924 and more").right
@@ -62,3 +62,19 @@ def test_a_reader_that_knows_nothing_is_wrong_everywhere(haystack):
     assert not any(trial.right for trial in trials)
     assert cost.num_tokens == reading.memory.num_cards == len(reading.ids) > len(haystack)
     assert {trial.haystack for trial in trials} == {3}
+
+
+def test_questions_of_a_set_stand_at_their_first_fact(haystack):
+    torch.manual_seed(0)
+    reader = Reader(LM(LMS["tiny"].model_copy(update={"vocabulary": 8192})).eval(), "none")
+    plural = draw_set(np.random.default_rng(1), num=3, kind="multi_query", split="test")
+    absent = draw_set(np.random.default_rng(2), num=1, kind="absent", split="test")
+    trials, _, _ = try_haystack(
+        reader,
+        haystack,
+        needles=(*plural.needles, *absent.needles),
+        questions=(*plural.questions, *absent.questions),
+    )
+    assert [trial.depth for trial in trials] == [0.125, 0.125, 0.375, 0.625, None]
+    assert [trial.kind for trial in trials] == ["multi_query"] * 4 + ["absent"]
+    assert trials[0].answer == ", ".join(trial.answer for trial in trials[1:4])

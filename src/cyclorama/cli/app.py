@@ -263,11 +263,13 @@ def train(
 
 @app.command()
 def evaluate(
-    what: Annotated[str, typer.Argument(help="autoencoder or maker.")],
-    out: Annotated[Path, typer.Option(help="Folder for record.json, clips.csv, picture.png.")],
-    num: Annotated[int, typer.Option(help="How many clips.")] = 200,
-    seed: Annotated[int, typer.Option(help="Another seed takes other clips.")] = 0,
-    split: Annotated[str, typer.Option(help="val_id or a test split.")] = "val_id",
+    what: Annotated[str, typer.Argument(help="autoencoder, maker or reader.")],
+    out: Annotated[Path, typer.Option(help="Folder for record.json, picture.png and raw marks.")],
+    num: Annotated[int | None, typer.Option(help="How many clips.  [default: 200]")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed takes other clips, texts, facts.")] = 0,
+    split: Annotated[
+        str | None, typer.Option(help="Clips of val_id or a test split.  [default: val_id]")
+    ] = None,
     weights: Annotated[
         str | None, typer.Option(help="A name, file or run's folder.  [default: the bundled]")
     ] = None,
@@ -280,26 +282,38 @@ def evaluate(
     probe: Annotated[
         str | None, typer.Option(metavar="FILE", help="maker: weights of your own judge.")
     ] = None,
+    tests: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="reader: which.  [default: all but one]")
+    ] = None,
+    length: Annotated[
+        str | None,
+        typer.Option(metavar="N,...", help="reader: tokens, as 4096,1m.  [default: 64k]"),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="reader: questions of a test.  [default: 1000]")
+    ] = None,
+    haystack: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="reader: hide facts in this text.")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="reader: memory as int8 (default) or bfloat16.")
+    ] = None,
 ) -> None:
-    """Measure weights on clips whose truth the engine knows."""
-    from cyclorama.evaluation.suite import evaluate_autoencoder, evaluate_maker
+    """Measure weights, on clips of known truth or on facts hidden in texts."""
+    from cyclorama.cli import measuring
 
-    common = {"num": num, "seed": seed, "split": split, "weights": weights or what}
-    if what == "autoencoder":
-        if prompts is not None or autoencoder is not None or probe is not None:
-            raise ValueError(
-                "--prompts, --autoencoder and --probe belong to: cyclorama evaluate maker"
-            )
-        typer.echo(evaluate_autoencoder(out, **common))
-    elif what == "maker":
-        more = {
-            "prompts": prompts,
-            "autoencoder": autoencoder or "autoencoder",
-            "probe": probe or "probe",
-        }
-        typer.echo(evaluate_maker(out, **common, **more))
-    else:
-        raise ValueError(f"cannot evaluate {what!r}: give autoencoder or maker")
+    options = {
+        "clips": {"num": num, "split": split},
+        "maker": {"prompts": prompts, "autoencoder": autoencoder, "probe": probe},
+        "reader": {
+            "tests": tests,
+            "length": length,
+            "trials": trials,
+            "haystack": haystack,
+            "dtype": dtype,
+        },
+    }
+    typer.echo(measuring.measure(what, out, seed=seed, weights=weights or what, options=options))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cyclorama.data.needles import Needle, at_seams, question_ids
+from cyclorama.data.needles import Needle, Question, at_seams, question_ids
 from cyclorama.data.tokenizer import EOS, load_tokenizer
 from cyclorama.inference.text import Reader, Reading, continue_all, read_tokens
 
@@ -25,11 +25,12 @@ ASKED_TOGETHER = 50  # questions that share a walk over the memory
 
 @dataclass(frozen=True)
 class Trial:
-    """One question: where its fact stood (0 first token, 1 last), and what came."""
+    """One question: where its fact stood (0 first token, 1 last, None nowhere), and what came."""
 
     num_tokens: int
     haystack: int
-    depth: float
+    depth: float | None
+    kind: str
     family: str
     question: str
     answer: str
@@ -68,24 +69,37 @@ def plant(
     return np.concatenate([*parts, haystack[start:]])
 
 
+def singles(needles: Sequence[Needle]) -> tuple[Question, ...]:
+    """Return the questions that ask for each needle alone."""
+    return tuple(
+        Question(needle.question, needle.answer, "single", needle.family, (needle.key,), (number,))
+        for number, needle in enumerate(needles)
+    )
+
+
 def try_haystack(
     reader: Reader,
     haystack: np.ndarray,
     *,
     needles: Sequence[Needle],
+    questions: Sequence[Question] | None = None,
     number: int = 0,
     memory_dtype: str = "bfloat16",
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Trial], HaystackCost, Reading]:
-    """Read a haystack with all needles in it at even depths, and ask for every one."""
+    """Read a haystack with all needles in it at even depths, in their order, and ask.
+
+    Without ``questions`` every needle is asked for. A question stands at its first fact's depth.
+    """
     tokenizer = load_tokenizer()
+    questions = singles(needles) if questions is None else questions
     depths = [(i + 0.5) / len(needles) for i in range(len(needles))]
     statements = [tokenizer.encode(" " + needle.statement) for needle in needles]
     ids = plant(haystack, statements, depths=depths)
     started = time.perf_counter()
     reading = read_tokens(reader, ids, memory_dtype=memory_dtype, progress=progress)
     prefill_s = time.perf_counter() - started
-    answers = ask(reader, reading, questions=[needle.question for needle in needles])
+    answers = ask(reader, reading, questions=[question.text for question in questions])
     cost = HaystackCost(
         num_tokens=len(ids),
         prefill_s=prefill_s,
@@ -93,8 +107,17 @@ def try_haystack(
         peak_memory_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
     )
     trials = [
-        Trial(len(ids), number, depth, n.family, n.question, n.answer, found)
-        for depth, n, found in zip(depths, needles, answers, strict=True)
+        Trial(
+            num_tokens=len(ids),
+            haystack=number,
+            depth=depths[question.about[0]] if question.about else None,
+            kind=question.kind,
+            family=question.family,
+            question=question.text,
+            answer=question.answer,
+            found=found,
+        )
+        for question, found in zip(questions, answers, strict=True)
     ]
     return trials, cost, reading
 

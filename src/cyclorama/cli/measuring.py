@@ -1,0 +1,57 @@
+"""From the name of a model to its evaluation: which options belong to which."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+OWNERS = {"autoencoder": ("clips",), "maker": ("clips", "maker"), "reader": ("reader",)}
+
+
+def measure(
+    what: str,
+    out: Path,
+    *,
+    seed: int,
+    weights: str,
+    options: Mapping[str, Mapping[str, Any]],
+) -> Path:
+    """Evaluate ``what`` and return the record's path.
+
+    ``options`` are grouped by whom they belong to, None where not given. ValueError for an unknown
+    model, and for an option that would have no effect.
+    """
+    if what not in OWNERS:
+        raise ValueError(f"cannot evaluate {what!r}: give {', '.join(OWNERS)}")
+    given = {}
+    for owner, group in options.items():
+        chosen = {name: value for name, value in group.items() if value is not None}
+        if chosen and owner not in OWNERS[what]:
+            names = ", ".join(f"--{name}" for name in chosen)
+            users = " and ".join(name for name, owners in OWNERS.items() if owner in owners)
+            raise ValueError(f"{names}: for cyclorama evaluate {users}, not {what}")
+        given |= chosen
+    if what == "reader":
+        return _measure_reader(out, seed=seed, weights=weights, given=given)
+    from cyclorama.evaluation.suite import evaluate_autoencoder, evaluate_maker
+
+    run = evaluate_autoencoder if what == "autoencoder" else evaluate_maker
+    return run(out, seed=seed, weights=weights, **given)
+
+
+def _measure_reader(out: Path, *, seed: int, weights: str, given: Mapping[str, Any]) -> Path:
+    from cyclorama.cli.show import say
+    from cyclorama.evaluation.reader import ReaderTests, evaluate_reader, parse_length
+
+    settings: dict[str, Any] = {"seed": seed}
+    if "tests" in given:
+        settings["tests"] = tuple(name.strip() for name in given["tests"].split(","))
+    if "length" in given:
+        settings["lengths"] = tuple(parse_length(text) for text in given["length"].split(","))
+    for option, name in (
+        ("trials", "num_trials"),
+        ("haystack", "haystack"),
+        ("dtype", "memory_dtype"),
+    ):
+        if option in given:
+            settings[name] = given[option]
+    return evaluate_reader(out, ReaderTests(**settings), weights=weights, report=say)

@@ -1,0 +1,376 @@
+"""The reader's examination: ``cyclorama evaluate reader --out DIR``.
+
+Six papers, and a seventh on request. *needle*: single facts at every depth of every length.
+*many*: one, ten and a hundred facts in one haystack. *kinds*: one fact among keys of its own
+family, among keys one letter away, several values of one key, several keys in one question, and a
+key that is nowhere. *position*, *shots*, *dictionary*: see `examples`. *retrieval*: the needles'
+questions answered from the best passages alone, and from everything read. All facts are of
+families that no training saw. DIR gets ``record.json`` (flat keys, docs/evaluation.md), every
+question with its answer in ``trials.json``, and the needle's heat map, ``picture.png``. Texts,
+facts and questions are functions of the seed. Leaves out pictures, films and sound.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from cyclorama.data.needles import KINDS, Needle, Question, draw_set
+from cyclorama.data.texts import Texts, generated_texts, open_texts
+from cyclorama.data.tokenizer import load_tokenizer
+from cyclorama.evaluation.examples import many_shots, nats_by_position, translate
+from cyclorama.evaluation.faithfulness import wilson_interval
+from cyclorama.evaluation.heat_map import draw_heat_map
+from cyclorama.evaluation.needle import HaystackCost, Trial, singles, try_haystack
+from cyclorama.evaluation.retrieval import ask_retrieved, load_bm25s
+from cyclorama.inference.text import Reader, load_reader, read_tokens
+from cyclorama.record import environment, write_json
+
+NUM_HAYSTACKS = 10
+MANY = (1, 10, 100)
+SET_SIZE = 3
+EXAMPLE_TOKENS = 24_576  # of a label map or a dictionary: some 2,000 shots
+PAGE_TOKENS = 256
+GENERATED_TOKENS = 1 << 20
+PROSE_SEED = 1_000  # training makes its prose from seed 0
+
+
+@dataclass(frozen=True)
+class ReaderTests:
+    """What is examined: lengths in tokens, and how many questions a test asks at each."""
+
+    tests: tuple[str, ...] = ("needle", "many", "kinds", "position", "shots", "dictionary")
+    lengths: tuple[int, ...] = (65_536,)
+    num_trials: int = 1000
+    seed: int = 0
+    haystack: Path | None = None  # any text; None: prose that a grammar makes
+    memory_dtype: str = "int8"
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What all tests share."""
+
+    reader: Reader
+    texts: Texts
+    config: ReaderTests
+    report: Callable[[str], None]
+
+    def rng(self, *numbers: int) -> np.random.Generator:
+        """Return the generator of one haystack of one test."""
+        return np.random.default_rng([self.config.seed, *numbers])
+
+    def text(self, num_tokens: int, number: int = 0) -> np.ndarray:
+        """Return the text of haystack ``number``; each begins elsewhere, and repeats if short."""
+        start = number * len(self.texts) // NUM_HAYSTACKS
+        return self.texts.stream(num_tokens, start=start)
+
+    def attempt(
+        self,
+        num_tokens: int,
+        number: int,
+        *,
+        needles: Sequence[Needle],
+        questions: Sequence[Question],
+    ) -> tuple[list[Trial], HaystackCost, np.ndarray]:
+        """Try one haystack that is exactly ``num_tokens`` long with its facts."""
+        encode = load_tokenizer().encode
+        room = sum(len(encode(" " + needle.statement)) for needle in needles)
+        if room > num_tokens / 2:
+            raise ValueError(
+                f"{len(needles)} facts of {room} tokens fill half of {num_tokens}: "
+                "ask fewer --trials, or a longer --length"
+            )
+        trials, cost, reading = try_haystack(
+            self.reader,
+            self.text(num_tokens - room, number),
+            needles=needles,
+            questions=questions,
+            number=number,
+            memory_dtype=self.config.memory_dtype,
+        )
+        right = sum(trial.right for trial in trials)
+        self.report(
+            f"{length_name(num_tokens)} tokens, haystack {number + 1}: read in "
+            f"{cost.prefill_s:.1f} s, {right} of {len(trials)} right"
+        )
+        return trials, cost, reading.ids
+
+
+@dataclass
+class Outcome:
+    """What a test found: shares as (right, asked), figures, and one row a question."""
+
+    shares: dict[str, tuple[int, int]] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+    rows: list[Any] = field(default_factory=list)  # records of one dataclass
+
+    def count(self, name: str, marks: Sequence[bool]) -> None:
+        """Add marks to the share ``name``."""
+        right, asked = self.shares.get(name, (0, 0))
+        self.shares[name] = right + sum(marks), asked + len(marks)
+
+
+def length_name(num_tokens: int) -> str:
+    """Return 64k for 65,536, 10m for 10,485,760, and other numbers as they are."""
+    for unit, size in (("m", 1 << 20), ("k", 1 << 10)):
+        if num_tokens % size == 0:
+            return f"{num_tokens // size}{unit}"
+    return str(num_tokens)
+
+
+def parse_length(text: str) -> int:
+    """Return the tokens of "4096", "64k" (65,536) or "10m" (10,485,760); else ValueError."""
+    digits = text.strip().lower()
+    size = {"k": 1 << 10, "m": 1 << 20}.get(digits[-1:], 1)
+    digits = digits[:-1] if size > 1 else digits
+    if not digits.isdecimal() or int(digits) == 0:
+        raise ValueError(f"a length is a number of tokens such as 4096, 64k or 10m, got {text!r}")
+    return int(digits) * size
+
+
+def _needle(bench: Bench) -> Outcome:
+    """Ask single facts at even depths of up to ten haystacks of every length."""
+    outcome, config = Outcome(), bench.config
+    for length in config.lengths:
+        name, costs = length_name(length), []
+        for number, num in enumerate(_portions(config.num_trials)):
+            needles = draw_set(bench.rng(0, length, number), num=num, split="test").needles
+            trials, cost, _ = bench.attempt(
+                length, number, needles=needles, questions=singles(needles)
+            )
+            outcome.count(f"needle_text_{name}", [trial.right for trial in trials])
+            outcome.rows += trials
+            costs.append(cost)
+        outcome.figures |= {
+            f"prefill_{name}_s": float(np.mean([cost.prefill_s for cost in costs])),
+            f"peak_memory_{name}_gb": costs[-1].peak_memory_gb,
+        }
+    return outcome
+
+
+def _many(bench: Bench) -> Outcome:
+    """Hide 1, 10 and 100 facts in haystacks of every length, and ask for each alone."""
+    outcome, config = Outcome(), bench.config
+    for length in config.lengths:
+        for num in [num for num in MANY if num <= config.num_trials]:
+            for number in range(min(NUM_HAYSTACKS, config.num_trials // num)):
+                needles = draw_set(bench.rng(1, length, num, number), num=num, split="test").needles
+                trials, _, _ = bench.attempt(
+                    length, number, needles=needles, questions=singles(needles)
+                )
+                marks = [trial.right for trial in trials]
+                outcome.count(f"needles_{num}_text_{length_name(length)}", marks)
+                outcome.rows += trials
+    return outcome
+
+
+def _kinds(bench: Bench) -> Outcome:
+    """Ask equally many questions of each harder kind; an answer to what is absent is false."""
+    outcome, config = Outcome(), bench.config
+    kinds = KINDS[1:]
+    each = math.ceil(config.num_trials / len(kinds))
+    for length in config.lengths:
+        for number, num in enumerate(_portions(each)):
+            needles, questions = _mixed(bench.rng(2, length, number), kinds, num=num)
+            trials, _, _ = bench.attempt(length, number, needles=needles, questions=questions)
+            for trial in trials:
+                absent = trial.kind == "absent"
+                name = "false_positive" if absent else trial.kind
+                outcome.count(f"{name}_text_{length_name(length)}", [trial.right != absent])
+            outcome.rows += trials
+    return outcome
+
+
+def _position(bench: Bench) -> Outcome:
+    """Measure nats a token by position, in the longest text."""
+    ids = bench.text(max(bench.config.lengths))
+    nats = nats_by_position(bench.reader, ids, memory_dtype=bench.config.memory_dtype)
+    return Outcome(figures={f"nats_{length_name(end)}": value for end, value in nats.items()})
+
+
+def _shots(bench: Bench) -> Outcome:
+    """Ask label maps after more and more shots: 1, 2 to 3, 4 to 7, ..."""
+    outcome, config = Outcome(), bench.config
+    shots = many_shots(
+        bench.reader,
+        num_tokens=min(EXAMPLE_TOKENS, max(config.lengths)),
+        num_asked=config.num_trials,
+        seed=config.seed,
+        memory_dtype=config.memory_dtype,
+    )
+    for shot in sorted(shots, key=lambda shot: shot.num_before):
+        outcome.count(f"shots_{1 << (shot.num_before.bit_length() - 1)}", [shot.right])
+    outcome.rows = shots
+    return outcome
+
+
+def _dictionary(bench: Bench) -> Outcome:
+    """Ask for words of an invented language with and without its dictionary."""
+    outcome, config = Outcome(), bench.config
+    page = read_tokens(bench.reader, bench.text(PAGE_TOKENS))
+    known, guessed = translate(
+        bench.reader,
+        page,
+        num_tokens=min(EXAMPLE_TOKENS, max(config.lengths)),
+        num_asked=config.num_trials,
+        seed=config.seed,
+        memory_dtype=config.memory_dtype,
+    )
+    outcome.count("dictionary_with", [trial.right for trial in known])
+    outcome.count("dictionary_without", [trial.right for trial in guessed])
+    outcome.rows = [*known, *guessed]
+    return outcome
+
+
+def _retrieval(bench: Bench) -> Outcome:
+    """Ask a haystack's facts twice: after reading all of it, and the best passages alone."""
+    load_bm25s()  # before an hour of reading, not after
+    outcome, config = Outcome(), bench.config
+    for length in config.lengths:
+        num = min(config.num_trials, MANY[-1])
+        needles = draw_set(bench.rng(3, length), num=num, split="test").needles
+        whole, _, ids = bench.attempt(length, 0, needles=needles, questions=singles(needles))
+        found = ask_retrieved(bench.reader, ids, questions=[trial.question for trial in whole])
+        parts = [
+            replace(trial, kind="retrieval", found=text)
+            for trial, text in zip(whole, found, strict=True)
+        ]
+        name = length_name(length)
+        outcome.count(f"whole_text_{name}", [trial.right for trial in whole])
+        outcome.count(f"retrieval_text_{name}", [trial.right for trial in parts])
+        outcome.rows += [*whole, *parts]
+    return outcome
+
+
+TESTS: dict[str, Callable[[Bench], Outcome]] = {
+    "needle": _needle,
+    "many": _many,
+    "kinds": _kinds,
+    "position": _position,
+    "shots": _shots,
+    "dictionary": _dictionary,
+    "retrieval": _retrieval,
+}
+
+
+def evaluate_reader(
+    out: Path,
+    config: ReaderTests,
+    *,
+    weights: str = "reader",
+    report: Callable[[str], None] = print,
+) -> Path:
+    """Examine a reader, print a table, and return the record's path.
+
+    ValueError for a test, a text or weights that do not exist, and for lengths that have no room;
+    ModuleNotFoundError naming the extra where ``retrieval`` needs it.
+    """
+    _check(config)
+    reader = load_reader(weights)
+    texts = (
+        open_texts([config.haystack])
+        if config.haystack
+        else generated_texts(GENERATED_TOKENS, seed=PROSE_SEED + config.seed)
+    )
+    bench = Bench(reader, texts, config, report)
+    outcomes = {name: TESTS[name](bench) for name in config.tests}
+    shares = {key: value for found in outcomes.values() for key, value in found.shares.items()}
+    figures = {key: value for found in outcomes.values() for key, value in found.figures.items()}
+    _print(shares, figures)
+    if "needle" in outcomes:
+        draw_heat_map(
+            outcomes["needle"].rows,
+            out / "picture.png",
+            lengths=config.lengths,
+            names=[length_name(length) for length in config.lengths],
+        )
+    rows = {name: [_row(one) for one in found.rows] for name, found in outcomes.items()}
+    write_json(out / "trials.json", rows)
+    path = out / "record.json"
+    write_json(
+        path,
+        {
+            **{key: value for name, found in shares.items() for key, value in _keys(name, *found)},
+            **figures,
+            "name": "evaluate reader",
+            **asdict(config),
+            "haystack": config.haystack.name if config.haystack else "generated",
+            "haystack_tokens": len(texts),
+            "weights_sha256": reader.checksum,
+            "environment": environment(),
+        },
+    )
+    return path
+
+
+def _check(config: ReaderTests) -> None:
+    if unknown := [name for name in config.tests if name not in TESTS]:
+        raise ValueError(f"no test {', '.join(unknown)}: there are {', '.join(TESTS)}")
+    if not config.tests or not config.lengths or config.num_trials < 1 or config.seed < 0:
+        raise ValueError(
+            "need a test, a length, at least 1 trial and a seed of at least 0: got "
+            f"{list(config.tests)}, {list(config.lengths)}, {config.num_trials}, {config.seed}"
+        )
+
+
+def _portions(num: int) -> list[int]:
+    """Return ``num`` questions dealt to at most ten haystacks."""
+    haystacks = min(NUM_HAYSTACKS, num)
+    return [num * (n + 1) // haystacks - num * n // haystacks for n in range(haystacks)]
+
+
+def _mixed(
+    rng: np.random.Generator, kinds: Sequence[str], *, num: int
+) -> tuple[list[Needle], list[Question]]:
+    """Return ``num`` questions of every kind and the needles of their sets, sets in any order."""
+    taken: dict[str, str] = {}
+    sets = []
+    for kind in kinds:
+        missing = num
+        while missing:
+            drawn = draw_set(rng, num=SET_SIZE, kind=kind, split="test", taken=taken)
+            alone = kind in ("multi_value", "multi_query")
+            questions = drawn.questions[: 1 if alone else missing]
+            missing -= len(questions)
+            sets.append((drawn.needles, questions))
+    needles: list[Needle] = []
+    asked: list[Question] = []
+    for place in rng.permutation(len(sets)):
+        facts, questions = sets[place]
+        offset = len(needles)
+        asked += [replace(q, about=tuple(offset + n for n in q.about)) for q in questions]
+        needles += facts
+    return needles, asked
+
+
+def _keys(name: str, right: int, asked: int) -> list[tuple[str, float | int]]:
+    low, high = wilson_interval(right, asked)
+    return [
+        (name, right / asked),
+        (f"{name}_low", low),
+        (f"{name}_high", high),
+        (f"{name}_asked", asked),
+    ]
+
+
+def _row(one: Any) -> dict[str, Any]:
+    return {**asdict(one), "right": one.right}
+
+
+def _print(shares: dict[str, tuple[int, int]], figures: dict[str, float]) -> None:
+    table = Table(title="the reader, facts of families that no training saw")
+    for heading in ("what", "figure", "95 % interval", "questions"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+    for name, (right, asked) in shares.items():
+        low, high = wilson_interval(right, asked)
+        interval = f"{100 * low:.1f} to {100 * high:.1f} %"
+        table.add_row(name, f"{100 * right / asked:.1f} %", interval, f"{asked:,}")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.3f}", "", "")
+    Console().print(table)
