@@ -142,5 +142,5 @@ class ShortConvolution(nn.Module):
         mixed = x_BLD
         for back, tap in enumerate(self.taps):
             start = num - 1 - back
-            mixed = mixed + tap * longer[:, start : start + length]
+            mixed = torch.addcmul(mixed, tap, longer[:, start : start + length])
         return mixed

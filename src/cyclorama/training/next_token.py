@@ -54,14 +54,14 @@ def crossbatch_look(
     The other sequences count as read before, each row's neighbours in the batch being nearest.
     """
     num = len(k_MK) // length
+    before_RM = (own_R[:, None] - torch.arange(num, device=own_R.device)) % num * length
+    first_RM = (before_RM + place_R[:, None]).int()  # how far each sequence's first card is
 
     @lru_cache(maxsize=1)  # the same for every layer
     def view(first: int, size: int) -> tuple[Tensor, Tensor]:
-        card = torch.arange(first, first + size, device=own_R.device)
-        sequence, at = card // length, card % length
-        seen = (sequence != own_R[:, None]) | (at <= place_R[:, None])
-        distance = (own_R[:, None] - sequence) % num * length + place_R[:, None] - at
-        return seen, distance
+        card = torch.arange(first, first + size, dtype=torch.int32, device=own_R.device)
+        distance = first_RM[:, card // length] - card % length
+        return distance >= 0, distance  # of a sequence that lies before, all is
 
     seen_R = place_R + 1 + (num - 1) * length
     return Look(lambda: iter([(k_MK, v_MK, 0)]), place_R, seen_R, view=view)
