@@ -12,7 +12,6 @@ ingest at a time writes to a store. Leaves out resuming inside one reel.
 
 import hashlib
 import json
-import multiprocessing
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from cyclorama.data.duplicates import Likeness, SeenClips
 from cyclorama.data.shots import resolve_method
 from cyclorama.data.sources import SIDECAR_SUFFIXES, VIDEO_SUFFIXES
 from cyclorama.data.store import append_rows, create_store, delete_origins, likenesses
+from cyclorama.worlds.processes import spawn_pool
 
 _LEDGER = "_ingest"  # inside the store's folder; Lance leaves names it does not know alone
 _ROWS_AT_ONCE = 256
@@ -175,7 +175,7 @@ def _cut_all(
     try:
         while todo or running:
             try:
-                pool = pool or _new_pool(num_workers)
+                pool = pool or spawn_pool(num_workers)
                 while todo and len(running) <= num_workers:
                     running.append((todo[0], pool.submit(_cut, todo[0], config)))
                     todo.popleft()
@@ -194,18 +194,13 @@ def _cut_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _new_pool(num_workers: int) -> ProcessPoolExecutor:
-    # Lance and OpenCV do not survive a fork.
-    return ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn"))
-
-
 def _cut(reel: _Reel, config: CutConfig) -> CutFile:
     origin = _origin(reel, config)
     return cut_file(reel.path, config, name=reel.name, key=origin)
 
 
 def _cut_alone(reel: _Reel, config: CutConfig) -> CutFile:
-    with _new_pool(1) as pool:
+    with spawn_pool(1) as pool:
         try:
             return pool.submit(_cut, reel, config).result()
         except BrokenProcessPool:

@@ -6,13 +6,13 @@ OpenGL context or Lance handle crashes or hangs. Each worker holds its own copy 
 sent once. Leaves out the choice of the order, which is `packing`'s.
 """
 
-import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 
 from cyclorama.data.sample import Sample, Source
+from cyclorama.worlds.processes import spawn_pool
 
 _worker_source: list[Source] = []
 
@@ -32,8 +32,7 @@ def read_ahead(
         for index in indices:
             yield source[index]
         return
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(num_workers, mp_context=spawn, initializer=_keep, initargs=(source,))
+    pool = spawn_pool(num_workers, prepare=_keep, about=(source,))
     waiting: deque[tuple[int, Future[Sample]]] = deque()
     limit = depth or 4 * num_workers
     try:

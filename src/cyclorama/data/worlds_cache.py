@@ -11,10 +11,9 @@ reader while a cache grows.
 
 import hashlib
 import json
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,6 +25,7 @@ import numpy as np
 from cyclorama.data.sample import Sample, checked_index
 from cyclorama.data.worlds_live import WeightedShapes, WorldsClips, drawn_numbers
 from cyclorama.shapes import VideoShape
+from cyclorama.worlds.processes import spawn_pool
 
 _CARD = "cache.json"
 _FORMAT = 1
@@ -193,8 +193,7 @@ def _render_shards(
                 yield min(_BLOCK, len(shard.indices) - start)
             _finish(place, shard, lines)
         return
-    spawn = multiprocessing.get_context("spawn")  # a forked GL context crashes
-    with ProcessPoolExecutor(num_workers, mp_context=spawn) as pool:
+    with spawn_pool(num_workers) as pool:
         jobs = ((shard, start) for shard in missing for start in _begin(place, shard))
         running: dict[Future[list[str]], tuple[Shard, int]] = {}
         lines_of: dict[str, dict[int, list[str]]] = {}
