@@ -11,22 +11,19 @@ facts and questions are functions of the seed. Leaves out pictures, films and so
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from cyclorama.data.needles import KINDS, Needle, Question, draw_set
 from cyclorama.data.texts import Texts, generated_texts, open_texts
 from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.evaluation.examples import many_shots, nats_by_position, translate
-from cyclorama.evaluation.faithfulness import wilson_interval
 from cyclorama.evaluation.heat_map import draw_heat_map
 from cyclorama.evaluation.needle import HaystackCost, Trial, singles, try_haystack
+from cyclorama.evaluation.outcome import Outcome, flat_keys, merged, print_outcome, raw_rows
 from cyclorama.evaluation.retrieval import ask_retrieved, load_bm25s
 from cyclorama.inference.text import Reader, load_reader, read_tokens
 from cyclorama.record import environment, write_json
@@ -100,20 +97,6 @@ class Bench:
             f"{cost.prefill_s:.1f} s, {right} of {len(trials)} right"
         )
         return trials, cost, reading.ids
-
-
-@dataclass
-class Outcome:
-    """What a test found: shares as (right, asked), figures, and one row a question."""
-
-    shares: dict[str, tuple[int, int]] = field(default_factory=dict)
-    figures: dict[str, float] = field(default_factory=dict)
-    rows: list[Any] = field(default_factory=list)  # records of one dataclass
-
-    def count(self, name: str, marks: Sequence[bool]) -> None:
-        """Add marks to the share ``name``."""
-        right, asked = self.shares.get(name, (0, 0))
-        self.shares[name] = right + sum(marks), asked + len(marks)
 
 
 def length_name(num_tokens: int) -> str:
@@ -279,10 +262,19 @@ def evaluate_reader(
         else generated_texts(GENERATED_TOKENS, seed=PROSE_SEED + config.seed)
     )
     bench = Bench(reader, texts, config, report)
-    outcomes = {name: TESTS[name](bench) for name in config.tests}
-    shares = {key: value for found in outcomes.values() for key, value in found.shares.items()}
-    figures = {key: value for found in outcomes.values() for key, value in found.figures.items()}
-    _print(shares, figures)
+    outcomes: dict[str, Outcome] = {}
+    for name in config.tests:  # each is written at once: the next may take an hour
+        outcomes[name] = TESTS[name](bench)
+        path = _write(out, bench, outcomes)
+    print_outcome(
+        merged(outcomes.values()), title="the reader, facts of families that no training saw"
+    )
+    return path
+
+
+def _write(out: Path, bench: Bench, outcomes: Mapping[str, Outcome]) -> Path:
+    """Write what was found up to now: heat map, questions, record."""
+    config, found = bench.config, merged(outcomes.values())
     if "needle" in outcomes:
         draw_heat_map(
             outcomes["needle"].rows,
@@ -290,19 +282,18 @@ def evaluate_reader(
             lengths=config.lengths,
             names=[length_name(length) for length in config.lengths],
         )
-    rows = {name: [_row(one) for one in found.rows] for name, found in outcomes.items()}
-    write_json(out / "trials.json", rows)
+    write_json(out / "trials.json", {name: raw_rows(one) for name, one in outcomes.items()})
     path = out / "record.json"
     write_json(
         path,
         {
-            **{key: value for name, found in shares.items() for key, value in _keys(name, *found)},
-            **figures,
+            **flat_keys(found),
             "name": "evaluate reader",
             **asdict(config),
+            "tests": list(outcomes),
             "haystack": config.haystack.name if config.haystack else "generated",
-            "haystack_tokens": len(texts),
-            "weights_sha256": reader.checksum,
+            "haystack_tokens": len(bench.texts),
+            "weights_sha256": bench.reader.checksum,
             "environment": environment(),
         },
     )
@@ -347,30 +338,3 @@ def _mixed(
         asked += [replace(q, about=tuple(offset + n for n in q.about)) for q in questions]
         needles += facts
     return needles, asked
-
-
-def _keys(name: str, right: int, asked: int) -> list[tuple[str, float | int]]:
-    low, high = wilson_interval(right, asked)
-    return [
-        (name, right / asked),
-        (f"{name}_low", low),
-        (f"{name}_high", high),
-        (f"{name}_asked", asked),
-    ]
-
-
-def _row(one: Any) -> dict[str, Any]:
-    return {**asdict(one), "right": one.right}
-
-
-def _print(shares: dict[str, tuple[int, int]], figures: dict[str, float]) -> None:
-    table = Table(title="the reader, facts of families that no training saw")
-    for heading in ("what", "figure", "95 % interval", "questions"):
-        table.add_column(heading, justify="left" if heading == "what" else "right")
-    for name, (right, asked) in shares.items():
-        low, high = wilson_interval(right, asked)
-        interval = f"{100 * low:.1f} to {100 * high:.1f} %"
-        table.add_row(name, f"{100 * right / asked:.1f} %", interval, f"{asked:,}")
-    for name, value in figures.items():
-        table.add_row(name, f"{value:.3f}", "", "")
-    Console().print(table)
