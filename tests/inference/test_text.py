@@ -124,7 +124,7 @@ def test_one_after_the_other_is_both_at_once(reader):
 def test_going_on_does_not_round_the_first_cards_again(reader, dtype):
     first = read_tokens(reader, ids(15), memory_dtype=dtype)
     both = read_tokens(reader, ids(9, seed=1), after=first, memory_dtype=dtype)
-    for name in ("k_SK", "v_SK", "scales_S2"):
+    for name in ("k_SK", "v_SK", "scales_S2")[: 3 if dtype == "int8" else 2]:
         assert torch.equal(getattr(both.memory, name)[:15], getattr(first.memory, name))
     other = read_tokens(reader, ids(9, seed=1), after=first, memory_dtype="float64")
     kept = torch.cat([k for k, _, _ in first.memory.chunks(torch.float32)])

@@ -26,6 +26,7 @@ def test_bfloat16_cards_come_back_exactly():
     memory.append(k[:20], v[:20])
     memory.append(k[20:], v[20:])
     assert (memory.num_cards, memory.dtype) == (50, "bfloat16")
+    assert memory.scales_S2 is None
     for dtype in (torch.bfloat16, torch.float32):
         found = all_cards(memory, dtype=dtype)
         assert found[0].dtype == dtype

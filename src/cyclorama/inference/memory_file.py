@@ -21,11 +21,10 @@ from safetensors.torch import load_file, save_file
 
 from cyclorama.inference.text import PAST_FIELDS, Reader, Reading, read_tokens
 from cyclorama.models.lm import ReadState
-from cyclorama.nn.cache import SHELVES, map_memory
+from cyclorama.nn.cache import map_memory, shelves
 from cyclorama.nn.window import Past
 
-VERSION = 1
-_FILES = (*SHELVES, "ids.npy", "state.safetensors")
+VERSION = 2
 
 
 def read_to_file(
@@ -80,7 +79,7 @@ def _write(
         "num_cards": reading.memory.num_cards,
         "memory_dtype": memory_dtype,
         "memory_size": reader.lm.config.memory_size,
-        "checksums": {name: _checksum(aside / name) for name in _FILES},
+        "checksums": {name: _checksum(aside / name) for name in _files(memory_dtype)},
     }
     card["checksum"] = zlib.crc32(_card_text(card).encode())
     (aside / "card.json").write_text(_card_text(card))
@@ -94,7 +93,7 @@ def open_reading(path: Path, reader: Reader, *, verify: bool = True) -> Reading:
             f"{path} was read with other weights (checksum {card['reader'][:12]}..., these are "
             f"{reader.checksum[:12]}...): read the document again, or pass its --weights"
         )
-    for name in _FILES if verify else ():
+    for name in _files(card["memory_dtype"]) if verify else ():
         if not (path / name).exists() or _checksum(path / name) != card["checksums"][name]:
             raise ValueError(f"{path / name} is missing or damaged: read the document again")
     memory = map_memory(
@@ -102,6 +101,10 @@ def open_reading(path: Path, reader: Reader, *, verify: bool = True) -> Reading:
     )
     state = _state_from(load_file(path / "state.safetensors"), len(reader.lm.scribes))
     return Reading(memory, replace(state, num_read=card["num_cards"]), np.load(path / "ids.npy"))
+
+
+def _files(memory_dtype: str) -> tuple[str, ...]:
+    return (*shelves(0, 0, dtype=memory_dtype), "ids.npy", "state.safetensors")
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from cyclorama.nn.recall import Chunk
 
 CHUNK = 65_536  # cards weighed at once: the scores of 64 rows then fit the processor's cache
 DTYPES = {"bfloat16": torch.bfloat16, "int8": torch.int8}
+Shelves = dict[str, tuple[tuple[int, int], torch.dtype]]
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Memory:
 
     k_SK: Tensor
     v_SK: Tensor
-    scales_S2: Tensor  # float16 (S, 2), scales of key and value; ones for bfloat16
+    scales_S2: Tensor | None = None  # float16 (S, 2), scales of key and value; for int8 only
     num_cards: int = 0
 
     @property
@@ -39,7 +40,7 @@ class Memory:
         """Add cards; ValueError when the shelf has no room for them."""
         start, stop = self._places(len(k_LK))
         for column, (shelf, cards) in enumerate(((self.k_SK, k_LK), (self.v_SK, v_LK))):
-            if shelf.dtype == torch.int8:
+            if self.scales_S2 is not None:
                 scale_L = (cards.float().abs().amax(dim=1) / 127).half().clamp(min=1e-6)
                 whole = (cards.float() / scale_L.float()[:, None]).round().clamp(-127, 127)
                 shelf[start:stop] = whole.to(torch.int8)
@@ -57,7 +58,8 @@ class Memory:
         start, stop = self._places(other.num_cards)
         self.k_SK[start:stop] = other.k_SK[: other.num_cards]
         self.v_SK[start:stop] = other.v_SK[: other.num_cards]
-        self.scales_S2[start:stop] = other.scales_S2[: other.num_cards]
+        if self.scales_S2 is not None and other.scales_S2 is not None:
+            self.scales_S2[start:stop] = other.scales_S2[: other.num_cards]
         self.num_cards = stop
 
     def _places(self, num: int) -> tuple[int, int]:
@@ -76,13 +78,10 @@ class Memory:
             parts = []
             for column, shelf in enumerate((self.k_SK, self.v_SK)):
                 part = shelf[start:stop].to(dtype)
-                if shelf.dtype == torch.int8:
+                if self.scales_S2 is not None:
                     part = part * self.scales_S2[start:stop, column, None].to(dtype)
                 parts.append(part)
             yield parts[0], parts[1], start
-
-
-SHELVES = ("keys", "values", "scales")
 
 
 def open_memory(
@@ -90,46 +89,41 @@ def open_memory(
 ) -> Memory:
     """Return an empty memory with room for ``room`` tokens of ``size`` dimensions.
 
-    With a directory the shelves are the files ``keys``, ``values`` and ``scales`` in it, mapped.
+    With a directory the shelves are files in it, mapped: ``keys``, ``values``, and ``scales``
+    where there are any.
     """
-    shapes = ((room, size), (room, size), (room, 2))
-    kinds = _kinds(dtype)
+    plan = shelves(room, size, dtype=dtype)
     if directory is None:
-        return Memory(*(torch.ones(s, dtype=k) for s, k in zip(shapes, kinds, strict=True)))
+        return Memory(*(torch.ones(shape, dtype=kind) for shape, kind in plan.values()))
     directory.mkdir(parents=True, exist_ok=True)
-    return Memory(*_map(directory, shapes, kinds, shared=True))
+    return Memory(*_map(directory, plan, shared=True))
 
 
 def map_memory(directory: Path, num_cards: int, *, size: int, dtype: str) -> Memory:
     """Open the files of a memory that was filled; ValueError when a file has another size."""
-    kinds = _kinds(dtype)
-    shapes = ((num_cards, size), (num_cards, size), (num_cards, 2))
-    for name, shape, kind in zip(SHELVES, shapes, kinds, strict=True):
+    plan = shelves(num_cards, size, dtype=dtype)
+    for name, (shape, kind) in plan.items():
         path, wanted = directory / name, shape[0] * shape[1] * kind.itemsize
         found = path.stat().st_size if path.exists() else 0
         if found != wanted:
             raise ValueError(
                 f"{path} has {found} bytes, its card says {wanted}: read the document again"
             )
-    return Memory(*_map(directory, shapes, kinds, shared=False), num_cards=num_cards)
+    return Memory(*_map(directory, plan, shared=False), num_cards=num_cards)
 
 
-def _kinds(dtype: str) -> tuple[torch.dtype, torch.dtype, torch.dtype]:
+def shelves(room: int, size: int, *, dtype: str) -> Shelves:
+    """Return name, shape and dtype of the shelves of a memory, in the order of `Memory`."""
     if dtype not in DTYPES:
         raise ValueError(f"a memory is kept in one of {', '.join(DTYPES)}, got {dtype!r}")
-    return DTYPES[dtype], DTYPES[dtype], torch.float16
+    plan: Shelves = dict.fromkeys(("keys", "values"), ((room, size), DTYPES[dtype]))
+    return plan | ({"scales": ((room, 2), torch.float16)} if dtype == "int8" else {})
 
 
-def _map(
-    directory: Path,
-    shapes: tuple[tuple[int, int], ...],
-    kinds: tuple[torch.dtype, ...],
-    *,
-    shared: bool,
-) -> list[Tensor]:
+def _map(directory: Path, plan: Shelves, *, shared: bool) -> list[Tensor]:
     return [
-        torch.from_file(str(directory / name), shared=shared, size=rows * columns, dtype=kind).view(
-            rows, columns
-        )
-        for name, (rows, columns), kind in zip(SHELVES, shapes, kinds, strict=True)
+        torch.from_file(
+            str(directory / name), shared=shared, size=shape[0] * shape[1], dtype=kind
+        ).view(shape)
+        for name, (shape, kind) in plan.items()
     ]
