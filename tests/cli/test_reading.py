@@ -38,7 +38,7 @@ def place(tmp_path_factory, shaken):
     assert done.exit_code == 0, done.output
     assert done.stdout == f"{root / 'texts.memory'}\n"
     assert "tokens of 2 files" in done.stderr
-    assert "left out 1 that are no UTF-8 text" in done.stderr
+    assert "left out 1 that these weights cannot read" in done.stderr
     return root
 
 
@@ -101,7 +101,7 @@ def test_a_memory_of_other_weights_is_refused(place, tmp_path, shaken):
         (["ask", "no.txt", "Why?"], "there is no file"),
         (["ask", "no.memory", "Why?"], "is no memory of a reading"),
         (["ask", "texts.memory", "texts", "Why?"], "a memory is asked alone"),
-        (["ask", "texts/picture.png", "Why?"], "weights read text only yet"),
+        (["ask", "texts/picture.png", "Why?"], "is no UTF-8 text, and no picture, film or sound"),
         (["ask", "texts.memory", "Why?", "--tokens", "0"], "--tokens must be at least 1"),
         (["ask", "texts.memory", "Why?", "--temperature", "-1"], "temperature must be 0"),
         (["ask", "no.txt", "why " * 2000], "there is no file"),

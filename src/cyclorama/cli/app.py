@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from cyclorama.cli import talking
+
 
 class OneLineErrors(TyperGroup):
     """A group of commands whose foreseen errors are one line instead of a traceback."""
@@ -49,6 +51,7 @@ SettingsOption = Annotated[
 WeightsOption = Annotated[
     str, typer.Option("--weights", help="A bundled name, a .safetensors file or a run's folder.")
 ]
+FilmOption = Annotated[float, typer.Option("--fps", help="Frames a second read of films.")]
 AutoencoderOption = Annotated[
     str, typer.Option("--autoencoder", help="The autoencoder that the weights were trained with.")
 ]
@@ -318,24 +321,26 @@ def evaluate(
 
 @app.command()
 def read(
-    files: Annotated[list[Path], typer.Argument(help="Text files, or folders of them.")],
+    files: Annotated[list[Path], typer.Argument(help="Texts, films, sounds, folders.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The memory, NAME.memory; a folder.")
     ],
     dtype: Annotated[str, typer.Option(help="How it is kept: int8, or bfloat16.")] = "int8",
+    fps: FilmOption = 1.0,
     weights: WeightsOption = "reader",
 ) -> None:
-    """Read text of any length once, to be asked as often as wanted."""
+    """Read files of any length once, to be asked as often as wanted."""
     from cyclorama.cli.reading import read_files
 
-    typer.echo(read_files(files, output=output, weights=weights, memory_dtype=dtype))
+    common = {"weights": weights, "memory_dtype": dtype, "rate_fps": fps}
+    typer.echo(read_files(files, output=output, **common))
 
 
 @app.command()
 def ask(
     words: Annotated[
         list[str],
-        typer.Argument(metavar="FILES... QUESTION", help="NAME.memory or text; then a question."),
+        typer.Argument(metavar="FILES... QUESTION", help="NAME.memory or files; then a question."),
     ],
     questions: Annotated[
         list[str] | None,
@@ -344,15 +349,19 @@ def ask(
     tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 48,
     temperature: Annotated[float, typer.Option(help="0: always the likeliest word.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Equal seeds draw equal answers.")] = 0,
+    fps: FilmOption = 1.0,
     weights: WeightsOption = "reader",
 ) -> None:
-    """Answer questions about text: files, folders, or a memory of them."""
+    """Answer questions about files, folders, or a memory of them."""
     from cyclorama.cli.reading import ask_files, split_question
 
     sources, asked = split_question(words, questions or [])
-    ask_files(
-        sources, asked, weights=weights, max_tokens=tokens, temperature=temperature, seed=seed
-    )
+    common = {"max_tokens": tokens, "temperature": temperature, "seed": seed, "rate_fps": fps}
+    ask_files(sources, asked, weights=weights, **common)
+
+
+for command in (talking.caption, talking.transcribe, talking.chat):
+    app.command()(command)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any
 
 
-def read_files(sources: Sequence[Path], *, output: Path, weights: str, memory_dtype: str) -> Path:
+def read_files(
+    sources: Sequence[Path],
+    *,
+    output: Path,
+    weights: str,
+    memory_dtype: str,
+    rate_fps: float = 1.0,
+) -> Path:
     """Read files and folders into the memory directory ``output`` and return it."""
     from cyclorama.cli import show
     from cyclorama.inference.memory_file import read_to_file
@@ -18,11 +25,11 @@ def read_files(sources: Sequence[Path], *, output: Path, weights: str, memory_dt
     if memory_dtype not in DTYPES:
         raise ValueError(f"--dtype {memory_dtype!r}: give one of {', '.join(DTYPES)}")
     reader = load_reader(weights)
-    stream = _open_stream(sources)
+    stream = open_stream(sources, reader, rate_fps=rate_fps)
     with show.progress_bar("tokens") as report:
         read_to_file(
             reader,
-            stream.ids,
+            stream,
             path=output,
             source=", ".join(map(str, sources)),
             memory_dtype=memory_dtype,
@@ -39,6 +46,7 @@ def ask_files(
     max_tokens: int,
     temperature: float,
     seed: int,
+    rate_fps: float = 1.0,
 ) -> None:
     """Print answers from a memory or from files: one alone as it forms, several with questions."""
     import typer
@@ -49,7 +57,7 @@ def ask_files(
     if max_tokens < 1:
         raise ValueError(f"--tokens must be at least 1, got {max_tokens}")
     reader = load_reader(weights)
-    reading = _open_reading(sources, reader)
+    reading = open_any(sources, reader, rate_fps=rate_fps)
     alone = len(questions) == 1
     answers = answer_all(
         reader,
@@ -90,29 +98,75 @@ def _is_there(word: str) -> bool:
         return False
 
 
-def _open_reading(sources: Sequence[Path], reader: Any) -> Any:
+def open_any(sources: Sequence[Path], reader: Any, *, rate_fps: float) -> Any:
+    """Return the reading of a memory, or of files that are read now."""
     from cyclorama.cli import show
     from cyclorama.inference.memory_file import open_reading
     from cyclorama.inference.messages import MEMORY_SUFFIX
-    from cyclorama.inference.text import read_tokens
+    from cyclorama.inference.text import read_stream
 
     if any(path.suffix == MEMORY_SUFFIX for path in sources):
         if len(sources) > 1:
             raise ValueError("a memory is asked alone: give one memory, or files")
         return open_reading(sources[0], reader)
-    stream = _open_stream(sources)
+    stream = open_stream(sources, reader, rate_fps=rate_fps)
     with show.progress_bar("tokens") as report:
-        return read_tokens(reader, stream.ids, progress=report)
+        return read_stream(reader, stream.passages(), num_tokens=stream.num_tokens, progress=report)
 
 
-def _open_stream(sources: Sequence[Path]) -> Any:
+def open_stream(sources: Sequence[Path], reader: Any, *, rate_fps: float) -> Any:
     """Return the stream of some files; say how much it is, and what was left out."""
     from cyclorama.cli.show import say
+    from cyclorama.inference.files import Viewing
     from cyclorama.inference.messages import file_stream
 
-    stream = file_stream(sources)
+    stream = file_stream(sources, config=reader.lm.config, viewing=Viewing(rate_fps=rate_fps))
+    for item in stream.items:
+        if item.echo:
+            say(item.echo)
     files = "1 file" if len(stream.names) == 1 else f"{len(stream.names)} files"
-    say(f"{len(stream.ids):,} tokens of {files}")
+    kinds = stream.counts()
+    each = ", ".join(f"{count:,} of {kind}" for kind, count in kinds.items())
+    say(f"{stream.num_tokens:,} tokens of {files}" + (f": {each}" if len(kinds) > 1 else ""))
     if stream.num_skipped:
-        say(f"left out {stream.num_skipped} that are no UTF-8 text")
+        say(f"left out {stream.num_skipped} that these weights cannot read")
     return stream
+
+
+def talk(
+    sources: Sequence[Path],
+    *,
+    weights: str,
+    rate_fps: float,
+    max_tokens: int,
+    temperature: float,
+    seed: int,
+) -> None:
+    """Answer each line of standard input; what was asked and answered is remembered."""
+    import sys
+
+    import typer
+
+    from cyclorama.data.tokenizer import load_tokenizer
+    from cyclorama.inference.messages import answer_all, remember_turn
+    from cyclorama.inference.text import load_reader, read_tokens
+
+    reader = load_reader(weights)
+    if sources:
+        reading = open_any(sources, reader, rate_fps=rate_fps)
+    else:  # something must have been read before anything can be asked
+        reading = read_tokens(reader, load_tokenizer().encode("\n"))
+    for line in sys.stdin:
+        if not line.strip():
+            return
+        (answer,) = answer_all(
+            reader,
+            reading,
+            questions=[line],
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            show=lambda text: typer.echo(text, nl=False),
+        )
+        typer.echo()
+        reading = remember_turn(reader, reading, line, answer=answer)

@@ -60,7 +60,7 @@ def scale_frame(picture: np.ndarray) -> np.ndarray:
     if picture.shape[:2] == (rows, columns):
         return picture
     way = Image.Resampling.BOX if picture.shape[0] >= rows else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(picture).resize((columns, rows), way))
+    return np.array(Image.fromarray(picture).resize((columns, rows), way))
 
 
 def image_passage(picture: np.ndarray) -> Passage:

@@ -1,16 +1,16 @@
 """A reading on disk: a directory ``NAME.memory`` from which questions are answered at once.
 
-It holds the mapped shelves (keys, values, scales), the tokens, the state at the end of the stream,
-and a card (`card.json`) that names the reader's weights, how the stream was made, and a checksum of
-every file. It is written aside and renamed, so that a directory of that name is always whole. A
-memory of other weights, of another version, or with a changed byte is refused: a wrong memory would
-give wrong answers without a sign.
+It holds the mapped shelves (keys, values, scales of int8), the tokens, the state at the end of the
+stream, and a card (`card.json`) that names the reader's weights, the content of the stream (tokens,
+bytes of media and how they were decoded), and a checksum of every file. It is written aside and
+renamed, so that a directory of that name is always whole. A memory of other weights, of another
+version, or with a changed byte is refused: a wrong memory would give wrong answers without a sign.
 """
 
 import json
 import shutil
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from cyclorama.inference.text import PAST_FIELDS, Reader, Reading, read_tokens
+from cyclorama.inference.messages import Stream
+from cyclorama.inference.text import PAST_FIELDS, Reader, Reading, read_stream
 from cyclorama.models.lm import ReadState
 from cyclorama.nn.cache import map_memory, shelves
 from cyclorama.nn.window import Past
@@ -29,18 +30,21 @@ VERSION = 2
 
 def read_to_file(
     reader: Reader,
-    ids: Sequence[int] | np.ndarray,
+    stream: Stream,
     *,
     path: Path,
     source: str = "",
     memory_dtype: str = "int8",
     progress: Callable[[int, int], None] | None = None,
 ) -> Reading:
-    """Read token ids into the memory directory ``path`` and return the reading, mapped from it.
+    """Read a stream into the memory directory ``path`` and return the reading, mapped from it.
 
-    A memory that stood at ``path`` is replaced when the new one is whole; ValueError when what
+    A memory that stood at ``path`` is kept when it is of the same content, read in the same way
+    with the same weights; else it is replaced when the new one is whole; ValueError when what
     stands there is anything else. ``source`` says what was read.
     """
+    if holds_reading(path, reader, stream, memory_dtype=memory_dtype):
+        return open_reading(path, reader)
     if path.exists() and not (path / "card.json").is_file():
         raise ValueError(f"{path} exists and is no memory of a reading: choose another name")
     aside, old = (path.with_name(path.name + end) for end in (".partial", ".old"))
@@ -48,7 +52,7 @@ def read_to_file(
         if left_by_a_kill.exists():
             shutil.rmtree(left_by_a_kill)
     try:
-        _write(reader, ids, aside, source, memory_dtype, progress)
+        _write(reader, stream, aside, source, memory_dtype, progress)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -59,16 +63,35 @@ def read_to_file(
     return open_reading(path, reader, verify=False)  # the sums were taken a moment ago
 
 
+def holds_reading(path: Path, reader: Reader, stream: Stream, *, memory_dtype: str) -> bool:
+    """Return whether a memory at ``path`` is what reading ``stream`` would write, undamaged.
+
+    Tokens and files count by their bytes and by how they are decoded, stems by the weights'
+    checksum. A memory that is damaged is none.
+    """
+    try:
+        card = _read_card(path)
+        open_reading(path, reader)
+    except ValueError:
+        return False
+    return card["content"] == stream.content and card["memory_dtype"] == memory_dtype
+
+
 def _write(
     reader: Reader,
-    ids: Sequence[int] | np.ndarray,
+    stream: Stream,
     aside: Path,
     source: str,
     memory_dtype: str,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    reading = read_tokens(
-        reader, ids, memory_dtype=memory_dtype, directory=aside, progress=progress
+    reading = read_stream(
+        reader,
+        stream.passages(),
+        num_tokens=stream.num_tokens,
+        memory_dtype=memory_dtype,
+        directory=aside,
+        progress=progress,
     )
     np.save(aside / "ids.npy", reading.ids)
     save_file(_state_tensors(reading.state), aside / "state.safetensors")
@@ -76,6 +99,8 @@ def _write(
         "version": VERSION,
         "reader": reader.checksum,
         "source": source,
+        "content": stream.content,
+        "tokens": stream.counts(),
         "num_cards": reading.memory.num_cards,
         "memory_dtype": memory_dtype,
         "memory_size": reader.lm.config.memory_size,

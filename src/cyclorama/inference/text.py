@@ -1,13 +1,14 @@
 """Read a long stream once, then answer any number of questions from its memory.
 
 Reading walks the scribe through the stream in pieces; what it needs besides the memory it fills is
-one piece and the state between pieces, whatever the length. Asking continues from the state at the
+one piece and the state between pieces, whatever the length: words, and frames and sound between
+them, are fetched and embedded a piece at a time. Asking continues from the state at the
 end of the stream, as if each question were written right after it: the questions' own tokens are
 walked, their cards lie on a small shelf of their own, and the rows of all questions meet each chunk
 of the memory in one product. All questions advance together, one token a step; greedy or sampled.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cyclorama.data.passages import MEDIUM, Passage, joined_passage
 from cyclorama.models.lm import LM, ReadState
 from cyclorama.nn.cache import Memory, open_memory
 from cyclorama.nn.recall import Chunk, Look
@@ -49,7 +51,6 @@ def load_reader(weights: str = "reader", *, dtype: torch.dtype = torch.bfloat16)
     return Reader(loaded.model.eval().to(dtype), loaded.checksum)
 
 
-@torch.inference_mode()
 def read_tokens(
     reader: Reader,
     ids: Sequence[int] | np.ndarray,
@@ -60,30 +61,89 @@ def read_tokens(
     piece: int = PIECE,
     progress: Callable[[int, int], None] | None = None,
 ) -> Reading:
-    """Read token ids into a memory, in memory or mapped from files in ``directory``.
+    """Read token ids of words alone; see `read_stream`."""
+    tokens = np.asarray(ids, dtype=np.uint16)
+    return read_stream(
+        reader,
+        [Passage(tokens)] if len(tokens) else [],
+        num_tokens=len(tokens),
+        after=after,
+        memory_dtype=memory_dtype,
+        directory=directory,
+        piece=piece,
+        progress=progress,
+    )
+
+
+@torch.inference_mode()
+def read_stream(
+    reader: Reader,
+    passages: Iterable[Passage],
+    *,
+    num_tokens: int,
+    after: Reading | None = None,
+    memory_dtype: str = "bfloat16",
+    directory: Path | None = None,
+    piece: int = PIECE,
+    progress: Callable[[int, int], None] | None = None,
+) -> Reading:
+    """Read passages into a memory, in memory or mapped from files in ``directory``.
 
     With ``after`` the stream goes on where another one ended; its cards are copied in front.
-    ``progress(read, of)`` is called after each piece. Raises ValueError for an empty stream.
+    ``progress(read, of)`` is called after each piece. Raises ValueError for an empty stream, for
+    one of another length than ``num_tokens``, and for media that the reader's weights do not read.
     """
-    tokens = np.asarray(ids, dtype=np.uint16)
     before = 0 if after is None else after.memory.num_cards
-    if not len(tokens) and not before:
+    if not num_tokens and not before:
         raise ValueError("there is nothing to read: the stream has no tokens")
     size = reader.lm.config.memory_size
-    memory = open_memory(before + len(tokens), size, dtype=memory_dtype, directory=directory)
-    state = None
+    memory = open_memory(before + num_tokens, size, dtype=memory_dtype, directory=directory)
+    joined, state = np.empty(before + num_tokens, np.uint16), None
     if after is not None:
-        state = after.state
+        state, joined[:before] = after.state, after.ids
         memory.extend(after.memory)
-    for start in range(0, len(tokens), piece):
-        part = torch.from_numpy(tokens[start : start + piece].astype(np.int64))
-        _, k_BLK, v_BLK, state = reader.lm.read(reader.lm.embed(part[None]), state)
+    for ids_L, x_LD in _embedded(reader.lm, passages, piece):
+        place = memory.num_cards
+        _, k_BLK, v_BLK, state = reader.lm.read(x_LD[None], state)
         memory.append(k_BLK[0], v_BLK[0])
+        joined[place : memory.num_cards] = ids_L
         if progress is not None:
-            progress(min(start + piece, len(tokens)), len(tokens))
+            progress(memory.num_cards - before, num_tokens)
+    if memory.num_cards != before + num_tokens:
+        raise ValueError(
+            f"the stream ended after {memory.num_cards - before} tokens, {num_tokens} were "
+            "announced: was a file changed while it was read?"
+        )
     assert state is not None  # there was at least one piece, or one before
-    joined = tokens if after is None else np.concatenate((after.ids, tokens))
     return Reading(memory, state, joined)
+
+
+def _embedded(
+    lm: LM, passages: Iterable[Passage], piece: int
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Yield ids and embedded tokens (L, D) of a stream, ``piece`` tokens at a time or fewer."""
+    for passage in _gathered(passages, piece):
+        ids = torch.from_numpy(passage.ids.astype(np.int64))
+        media = [torch.from_numpy(medium) for medium in passage.media]
+        is_medium = (ids == MEDIUM) & bool(media)
+        x_LD = lm.embed_stream(ids, media, is_medium_L=is_medium)
+        for start in range(0, len(ids), piece):
+            yield passage.ids[start : start + piece], x_LD[start : start + piece]
+
+
+def _gathered(passages: Iterable[Passage], size: int) -> Iterator[Passage]:
+    """Yield passages of nearly ``size`` tokens: long words cut, short passages joined."""
+    held: list[Passage] = []
+    for passage in passages:
+        step = len(passage.ids) if passage.media else size  # media are embedded whole
+        for start in range(0, len(passage.ids), step):
+            part = Passage(passage.ids[start : start + step], passage.media)
+            if held and sum(len(p.ids) for p in (*held, part)) > size:
+                yield joined_passage(held)
+                held = []
+            held.append(part)
+    if held:
+        yield joined_passage(held)
 
 
 @torch.inference_mode()
