@@ -1,0 +1,93 @@
+"""The reader's loss with pictures and sound between the words.
+
+A batch is a `TokenBatch` in which some places are no words: there the id is negative, -1 for the
+batch's first medium token, -2 for its second, and so on through all sequences, strangers included.
+Before the loss is computed all media go through their stems once; then the model that
+`next_token_loss` is given looks up words in its table and the rest among those. What a frame or a
+second looks like is never foreseen (such places have no weight), only read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cyclorama.data.media_rows import MediaRow
+from cyclorama.data.passages import MEDIUM
+from cyclorama.models.lm import LM, ReadState
+from cyclorama.nn.recall import Look
+from cyclorama.training.next_token import TokenBatch, next_token_loss
+
+
+@dataclass(frozen=True, eq=False)
+class MediaBatch:
+    """Token sequences with negative ids for media, and the media in the order of these ids."""
+
+    tokens: TokenBatch
+    media: tuple[Tensor, ...]  # frames uint8 (T, H, W, 3) and seconds of sound (B, 16352)
+    num_places: int
+
+
+@dataclass(frozen=True, eq=False)
+class Illustrated:
+    """A reader before which a batch's media lie embedded; to a loss it is the reader itself."""
+
+    lm: LM
+    tokens_MD: Tensor
+
+    def embed(self, ids_BL: Tensor) -> Tensor:
+        """Return the tokens of words and media."""
+        is_medium_BL = ids_BL < 0
+        x_BLD = self.lm.embed(ids_BL.clamp(min=0))
+        return x_BLD.index_put((is_medium_BL,), self.tokens_MD[-1 - ids_BL[is_medium_BL]])
+
+    def read(self, x_BLD: Tensor) -> tuple[Tensor, Tensor, Tensor, ReadState]:
+        """Read as the reader does."""
+        return self.lm.read(x_BLD)
+
+    def answer(self, x_RD: Tensor, look: Look) -> Tensor:
+        """Answer as the reader does."""
+        return self.lm.answer(x_RD, look)
+
+
+def number_media(tokens: TokenBatch, media: Sequence[np.ndarray]) -> MediaBatch:
+    """Return the batch in which each id `MEDIUM` is numbered, in the order of sequences.
+
+    ``media`` come in that order too, those of the extra sequences last. ValueError when a medium
+    token is to be foreseen.
+    """
+    ids = torch.cat((tokens.ids_BL.flatten(), tokens.extra_EL.flatten()))
+    if bool((tokens.weights_BL[tokens.ids_BL == MEDIUM] > 0).any()):
+        raise ValueError("a frame or a sound has a weight: only words can be foreseen")
+    is_medium = ids == MEDIUM
+    ids = torch.where(is_medium, -is_medium.cumsum(0), ids)
+    judged, extra = ids.split([tokens.ids_BL.numel(), tokens.extra_EL.numel()])
+    numbered = replace(
+        tokens,
+        ids_BL=judged.view_as(tokens.ids_BL),
+        extra_EL=extra.view_as(tokens.extra_EL),
+    )
+    arrays = tuple(torch.from_numpy(medium) for medium in media)
+    return MediaBatch(numbered, arrays, int(is_medium.sum()))
+
+
+def media_token_loss(
+    model: LM, batch: MediaBatch, *, generator: torch.Generator
+) -> tuple[Tensor, dict[str, float]]:
+    """Return `next_token_loss` of a batch with media; ValueError when places and media differ."""
+    tokens_MD = model.embed_media(batch.media) if batch.media else model.embed.weight[:0]
+    if len(tokens_MD) != batch.num_places:
+        raise ValueError(
+            f"the media have {len(tokens_MD)} tokens, the batch places for {batch.num_places}"
+        )
+    return next_token_loss(Illustrated(model, tokens_MD), batch.tokens, generator=generator)
+
+
+def media_batch(rows: Sequence[MediaRow], *, max_rows: int = 1536) -> MediaBatch:
+    """Return rows of one length as a batch in which each sees only itself."""
+    ids = torch.from_numpy(np.stack([row.sequence.ids for row in rows]).astype(np.int64))
+    weights = torch.from_numpy(np.stack([row.sequence.weights for row in rows]))
+    tokens = TokenBatch(ids, weights, ids[:0], False, max_rows)
+    return number_media(tokens, [medium for row in rows for medium in row.media])

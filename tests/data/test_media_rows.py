@@ -1,0 +1,126 @@
+"""Rows with media: only answers weigh, each is true of what is shown, media have their places."""
+
+import numpy as np
+import pytest
+
+from cyclorama.data.media_rows import (
+    CARD_COLOURS,
+    card,
+    clip_row,
+    film_needle_row,
+    sound_needle_row,
+    speech_row,
+    spoken_digits,
+)
+from cyclorama.data.needle_stream import ABSENT, ANSWER
+from cyclorama.data.passages import MEDIUM, stamp
+from cyclorama.data.requests import CAPTION_REQUESTS, SAID_REQUEST
+from cyclorama.data.tokenizer import EOS, load_tokenizer
+from cyclorama.shapes import SOUND_RATE_HZ, grid_of_frames
+
+
+def num_places(row):
+    """Return how many tokens the media of a row have."""
+    return sum(
+        25 * len(m) if m.ndim == 2 else grid_of_frames(*m.shape[:3]).num_tokens for m in row.media
+    )
+
+
+def check(row):
+    """Hold a row to what every row is: places for media, answers that weigh and nothing else."""
+    sequence = row.sequence
+    assert (sequence.ids == MEDIUM).sum() == num_places(row)
+    weighed = np.zeros(len(sequence.ids), bool)
+    for (start, stop), asked in zip(sequence.answers, sequence.asked, strict=True):
+        assert load_tokenizer().decode(sequence.ids[start:stop]) == " " + asked.answer
+        assert sequence.ids[start - 1] == ANSWER
+        assert sequence.ids[stop] == EOS
+        weighed[start : stop + 1] = True
+    np.testing.assert_array_equal(sequence.weights > 1, weighed)
+    np.testing.assert_array_equal(sequence.weights[~weighed], 0)
+    return {asked.text: asked.answer for asked in sequence.asked}
+
+
+def moving(num=20):
+    return np.random.default_rng(0).integers(0, 90, (num, 64, 64, 3), np.uint8)
+
+
+def test_a_card_in_a_film_is_found_by_its_instant_and_instants_by_their_number():
+    for seed in range(4):
+        row = film_needle_row(np.random.default_rng(seed), moving(), num_tokens=1200)
+        asked = check(row)
+        (frames,) = row.media
+        held = [t for t in range(20) if (frames[t] == 255).mean() > 0.3]
+        assert len(held) == 4
+        text = load_tokenizer().decode(row.sequence.ids[:16])
+        hours, minutes, seconds = map(int, text.split("fps ")[1][:8].split(":"))
+        start_s = hours * 3600 + minutes * 60 + seconds
+        for place in held:
+            at = stamp(start_s + place)
+            number = asked[f"What number is shown at {at}?"]
+            assert asked[f"When is the number {number} shown?"] == at
+            colour = asked[f"What colour is the number at {at}?"]
+            np.testing.assert_array_equal(frames[place], card(number, colour))
+        absent = [text for text, answer in asked.items() if answer == ABSENT]
+        assert len(absent) == 1
+        assert not any(stamp(start_s + place) in absent[0] for place in held)
+
+
+def test_cards_of_other_numbers_and_colours_differ():
+    cards = [card(text, colour) for text in ("1234", "1235") for colour in CARD_COLOURS]
+    for i, one in enumerate(cards):
+        assert all((one != other).any() for other in cards[:i])
+
+
+def test_what_does_not_fit_is_refused():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="have no room for"):
+        film_needle_row(rng, moving(), num_tokens=330)
+    with pytest.raises(ValueError, match=r"footage must be \(T, 64, 64, 3\), T above 4"):
+        film_needle_row(rng, moving(4))
+    with pytest.raises(ValueError, match="10 s have 2 stamps, needed: 4"):
+        sound_needle_row(rng, num_seconds=10)
+
+
+@pytest.mark.parametrize("is_image", [False, True])
+def test_a_clip_is_asked_for_what_the_engine_knows(is_image):
+    pytest.importorskip("mujoco", reason="needs the extra worlds")
+    seen = set()
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        row = clip_row(rng, num_tokens=900, is_image=is_image)
+        again = clip_row(np.random.default_rng(seed), num_tokens=900, is_image=is_image)
+        np.testing.assert_array_equal(row.sequence.ids, again.sequence.ids)
+        np.testing.assert_array_equal(row.media[0], again.media[0])
+        asked = check(row)
+        assert CAPTION_REQUESTS["dense"] in asked
+        assert (CAPTION_REQUESTS["short"] in asked) != is_image
+        assert (len(row.media[0]) == 1) == is_image or len(row.media[0]) in (3, 5, 9, 17)
+        count = asked.get("How many objects appear?")
+        assert count is None or 1 <= int(count) <= 3
+        seen |= {question.kind for question in row.sequence.asked}
+    assert {"count", "colour"} <= seen
+    if is_image:
+        assert not seen & {"motion", "moves", "direction", "timed"}
+
+
+def test_spoken_words_are_their_own_transcript():
+    pytest.importorskip("espeakng_loader", reason="needs the extra speech")
+    rng = np.random.default_rng(0)
+    text = spoken_digits(rng)
+    row = speech_row(rng, text)
+    assert check(row) == {SAID_REQUEST: text}
+    assert row.media[0].dtype == np.float32
+    assert np.abs(row.media[0]).max() <= 1
+
+
+def test_words_in_noise_are_where_the_question_says():
+    pytest.importorskip("espeakng_loader", reason="needs the extra speech")
+    row = sound_needle_row(np.random.default_rng(1), num_seconds=30)
+    asked = check(row)
+    loud = np.abs(row.media[0][:, -SOUND_RATE_HZ:]).max(axis=1)
+    for at in range(0, 30, 5):
+        answer = asked.get(f"What is said at {stamp(at)}?", ABSENT)
+        if answer != ABSENT:
+            assert asked[f"When is {answer} said?"] == stamp(at)
+        assert (loud[at : at + 2].max() > 0.045) == (answer != ABSENT)

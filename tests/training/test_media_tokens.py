@@ -1,0 +1,126 @@
+"""The loss with media is the loss over tokens embedded by hand; the stems learn from answers."""
+
+import numpy as np
+import pytest
+import torch
+
+from cyclorama.data.media_rows import film_needle_row
+from cyclorama.data.passages import MEDIUM, seconds_of
+from cyclorama.models.lm import LM, LMS
+from cyclorama.training.media_tokens import Illustrated, media_batch, media_token_loss, number_media
+from cyclorama.training.next_token import TokenBatch, next_token_loss
+
+TINY = LMS["tiny"].model_copy(update={"reads": ("pictures", "sound"), "stem_hidden": 64})
+LENGTH = 48
+
+
+def media(seed):
+    draw = np.random.default_rng(seed)
+    frames = draw.integers(0, 256, (2, 48, 48, 3), np.uint8)
+    return [frames, seconds_of(draw.normal(size=9000).astype(np.float32) * 0.1)]
+
+
+def batch(crossbatch):
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(20, TINY.vocabulary, (3, LENGTH), generator=generator)
+    ids[0, 1:19] = MEDIUM  # a film of two frames, then a second of sound in another row
+    ids[1, 2:27] = MEDIUM
+    ids[2, 3:21] = MEDIUM
+    ids[2, 21:46] = MEDIUM
+    weights = torch.ones(3, LENGTH)
+    weights[:, -2:] = 5.0
+    weights[ids == MEDIUM] = 0
+    return TokenBatch(ids[:2], weights[:2], ids[2:], crossbatch, 40)
+
+
+@pytest.fixture(scope="module")
+def lm(shaken):
+    torch.manual_seed(0)
+    return shaken(LM(TINY))
+
+
+def loss_of(model, data, call):
+    return call(model, data, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("crossbatch", [False, True])
+def test_the_loss_is_that_of_tokens_embedded_by_hand(lm, crossbatch):
+    tokens, all_media = batch(crossbatch), media(0) + media(1)
+    found, metrics = loss_of(lm, number_media(tokens, all_media), media_token_loss)
+
+    class ByHand:
+        """Embeds a stream as reading does, sequence by sequence."""
+
+        read, answer = lm.read, lm.answer
+
+        @staticmethod
+        def embed(ids_BL):
+            own = media(1) if len(ids_BL) == 1 else media(0)
+            flat = ids_BL.flatten()
+            return lm.embed_stream(flat, [torch.from_numpy(m) for m in own],
+                                   is_medium_L=flat == MEDIUM).view(*ids_BL.shape, -1)  # fmt: skip
+
+    wanted, same = loss_of(ByHand, tokens, next_token_loss)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    assert metrics.keys() == same.keys()
+
+
+def test_words_alone_are_the_plain_loss(lm):
+    tokens = batch(False)
+    words = TokenBatch(
+        tokens.ids_BL.clamp(min=20), tokens.weights_BL, tokens.extra_EL[:0], False, 40
+    )
+    found, _ = loss_of(lm, number_media(words, []), media_token_loss)
+    wanted, _ = loss_of(lm, words, next_token_loss)
+    torch.testing.assert_close(found, wanted)
+
+
+def test_other_media_give_another_loss_and_stems_learn(shaken):
+    torch.manual_seed(1)
+    model = shaken(LM(TINY))
+    tokens = batch(True)
+    one, _ = loss_of(model, number_media(tokens, media(0) + media(1)), media_token_loss)
+    two, _ = loss_of(model, number_media(tokens, media(2) + media(1)), media_token_loss)
+    assert abs(one.item() - two.item()) > 1e-4
+    one.backward()
+    for stem in (model.frames, model.sounds):
+        for name, parameter in stem.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.norm() > 0, name
+
+
+def test_what_does_not_fit_is_refused(lm):
+    tokens = batch(False)
+    with pytest.raises(ValueError, match="the media have 43 tokens, the batch places for 86"):
+        loss_of(lm, number_media(tokens, media(0)), media_token_loss)
+    heavy = TokenBatch(
+        tokens.ids_BL, torch.ones_like(tokens.weights_BL), tokens.extra_EL, False, 40
+    )
+    with pytest.raises(ValueError, match="only words can be foreseen"):
+        number_media(heavy, media(0) + media(1))
+
+
+def test_media_are_numbered_in_the_order_of_sequences(lm):
+    numbered = number_media(batch(True), media(0) + media(1)).tokens
+    assert numbered.ids_BL[0, 1:19].tolist() == list(range(-1, -19, -1))
+    assert numbered.ids_BL[1, 2].item() == -19
+    assert numbered.extra_EL[0, 3].item() == -44
+    tokens_MD = torch.arange(86.0)[:, None].expand(86, TINY.width)
+    x = Illustrated(lm, tokens_MD).embed(numbered.extra_EL)
+    assert x[0, 3:46, 0].tolist() == list(range(43, 86))
+
+
+def test_rows_in_a_batch_are_rows_alone(lm):
+    draw = np.random.default_rng(0)
+    footage = draw.integers(0, 99, (6, 64, 64, 3), np.uint8)
+    rows = [film_needle_row(draw, footage, num_needles=2, num_tokens=320) for _ in range(2)]
+    # The tiny reader has 512 words: the others are folded onto them, those of media stay.
+    for row in rows:
+        row.sequence.ids[:] = np.where(
+            row.sequence.ids == MEDIUM, MEDIUM, row.sequence.ids % 480 + 20
+        )
+    both, _ = loss_of(lm, media_batch(rows), media_token_loss)
+    weights = [row.sequence.weights.sum() for row in rows]
+    alone = [loss_of(lm, media_batch([row]), media_token_loss)[0] for row in rows]
+    wanted = sum(a * w for a, w in zip(alone, weights, strict=True)) / sum(weights)
+    torch.testing.assert_close(both, wanted, rtol=1e-4, atol=1e-5)
