@@ -76,5 +76,7 @@ def test_questions_of_a_set_stand_at_their_first_fact(haystack):
         questions=(*plural.questions, *absent.questions),
     )
     assert [trial.depth for trial in trials] == [0.125, 0.125, 0.375, 0.625, None]
+    early, _, _ = try_haystack(reader, haystack, needles=plural.needles, offset=0.0)
+    assert [trial.depth for trial in early] == [0, 1 / 3, 2 / 3]
     assert [trial.kind for trial in trials] == ["multi_query"] * 4 + ["absent"]
     assert trials[0].answer == ", ".join(trial.answer for trial in trials[1:4])

@@ -71,6 +71,7 @@ def test_all_papers_of_an_untrained_reader(weights, tmp_path, capsys):
     assert {"num_tokens", "depth", "answer", "found", "right"} <= set(trials["needle"][0])
     assert {row["num_tokens"] for row in trials["needle"]} == {768, 1024}
     assert {row["haystack"] for row in trials["needle"]} == {0, 1, 2}
+    assert len({row["depth"] for row in trials["many"] if row["num_tokens"] == 768}) == 3 + 10
     assert read_image(tmp_path / "picture.png").std() > 0
     assert "needle_text_1k" in capsys.readouterr().out
     assert sum("haystack" in line for line in said) == 2 * (3 + 3 + 1 + 2)

@@ -286,7 +286,8 @@ def evaluate(
         str | None, typer.Option(metavar="FILE", help="maker: weights of your own judge.")
     ] = None,
     tests: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="reader: which.  [default: all but one]")
+        str | None,
+        typer.Option(metavar="NAME,...", help="reader: which.  [default: all but retrieval]"),
     ] = None,
     length: Annotated[
         str | None,

@@ -84,16 +84,18 @@ def try_haystack(
     needles: Sequence[Needle],
     questions: Sequence[Question] | None = None,
     number: int = 0,
+    offset: float = 0.5,
     memory_dtype: str = "bfloat16",
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Trial], HaystackCost, Reading]:
     """Read a haystack with all needles in it at even depths, in their order, and ask.
 
+    Each needle has an equal share of the text and stands ``offset`` of it behind its beginning.
     Without ``questions`` every needle is asked for. A question stands at its first fact's depth.
     """
     tokenizer = load_tokenizer()
     questions = singles(needles) if questions is None else questions
-    depths = [(i + 0.5) / len(needles) for i in range(len(needles))]
+    depths = [(i + offset) / len(needles) for i in range(len(needles))]
     statements = [tokenizer.encode(" " + needle.statement) for needle in needles]
     ids = plant(haystack, statements, depths=depths)
     started = time.perf_counter()

@@ -29,6 +29,7 @@ from cyclorama.inference.text import Reader, load_reader, read_tokens
 from cyclorama.record import environment, write_json
 
 NUM_HAYSTACKS = 10
+GOLDEN = 0.618034  # of any number of haystacks, the depths together are spread evenly
 MANY = (1, 10, 100)
 SET_SIZE = 3
 EXAMPLE_TOKENS = 24_576  # of a label map or a dictionary: some 2,000 shots
@@ -89,6 +90,7 @@ class Bench:
             needles=needles,
             questions=questions,
             number=number,
+            offset=(0.5 + GOLDEN * number) % 1,
             memory_dtype=self.config.memory_dtype,
         )
         right = sum(trial.right for trial in trials)
