@@ -31,7 +31,7 @@ def reader(shaken):
     torch.manual_seed(0)
     model = shaken(LM(LMS["tiny"].model_copy(update=BOTH)))
     with torch.no_grad():
-        model.memory_kv.weight.mul_(30)  # so that what is seen changes the words
+        model.memory_v.weight.mul_(30)  # so that what is seen changes the words
     return Reader(model, "a" * 64)
 
 

@@ -180,3 +180,15 @@ def test_nano_is_small_enough_to_ship():
     muon = [name for name, p in model.named_parameters() if is_block_matrix(name, p)]
     assert "scribes.0.experts.up_weight" in muon
     assert not any("router" in name or "taps" in name for name in muon)
+
+
+def test_a_new_model_s_keys_are_those_of_the_token_before(ids):
+    torch.manual_seed(0)
+    model = LM(TINY)
+    with torch.no_grad():
+        _, k, _, _ = model.read(model.embed(ids))
+        x, _, _, _ = model.read(model.embed(ids[:, :-1]))
+        expected = model.memory_k(model.norm_memory(x))
+    expected = expected / expected.norm(dim=-1, keepdim=True)
+    torch.testing.assert_close(k[:, 1:], expected, rtol=1e-4, atol=1e-5)
+    assert k[:, 0].abs().max() == 0  # nothing stands before the first

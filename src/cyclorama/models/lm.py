@@ -14,6 +14,10 @@ outweigh the one that matches. Some heads also have a learned bias on the logari
 distance, so that "the last one" can be asked for. A sigmoid gate on the heads' output replaces the
 attention sink (Qiu et al. 2025, arXiv 2505.06708).
 
+A card's key starts as the token *before* it, its value as the token itself: whoever has just read
+what stood before an answer then finds the answer, half of an induction head from the first step on
+("smeared keys", Olsson et al. 2022, arXiv 2209.11895). The keys' own convolution may unlearn it.
+
 Frames and sound enter by stems (`nn.stems`) as tokens between words; which of them a weight file
 was trained with, its configuration says (``reads``), and others are refused.
 """
@@ -154,8 +158,10 @@ class LM(nn.Module):
         self.sounds = SoundStem(width, hidden) if "sound" in reads else None
         self.scribes = nn.ModuleList(Scribe(config) for _ in range(config.depth))
         self.norm_memory = RMSNorm(width)
-        self.memory_convolution = ShortConvolution(width, config.taps)
-        self.memory_kv = nn.Linear(width, 2 * config.memory_size, bias=False)
+        self.convolution_k = ShortConvolution(width, config.taps)
+        self.convolution_v = ShortConvolution(width, config.taps)
+        self.memory_k = nn.Linear(width, config.memory_size, bias=False)
+        self.memory_v = nn.Linear(width, config.memory_size, bias=False)
         self.inquirers = nn.ModuleList(Inquirer(config) for _ in range(config.cross_depth))
         self.norm_out = RMSNorm(width)
         self.initialise()
@@ -169,6 +175,8 @@ class LM(nn.Module):
         nn.init.normal_(self.embed.weight, std=EMBED_SCALE)
         for stem in filter(None, (self.frames, self.sounds)):
             stem.norm_out.weight.fill_(EMBED_SCALE)  # a token is as loud as a word
+        if self.config.taps > 1:  # the key is the token before
+            self.convolution_k.taps[:2] = torch.tensor([[-1.0], [1.0]])
         for layer in (*self.scribes, *self.inquirers):
             layer.out.weight.mul_((2 * len(self.scribes) + 2 * len(self.inquirers)) ** -0.5)
 
@@ -220,9 +228,9 @@ class LM(nn.Module):
             layers.append(past)
         normed = self.norm_memory(x_BLD)
         tail = None if state is None else state.tail_BJD
-        hidden = self.memory_convolution(normed, tail)
-        k_BLK, v_BLK = self.memory_kv(hidden).chunk(2, dim=-1)
+        k_BLK = self.memory_k(self.convolution_k(normed, tail))
         k_BLK = F.normalize(k_BLK.float(), dim=-1).to(k_BLK.dtype)
+        v_BLK = self.memory_v(self.convolution_v(normed, tail))
         if tail is None:
             tail = normed.new_zeros(normed.shape[0], self.config.taps - 1, normed.shape[2])
         tail = torch.cat((tail, normed), dim=1)[:, normed.shape[1] :]  # as long as it was
