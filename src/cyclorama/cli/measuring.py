@@ -22,7 +22,7 @@ def measure(
     """
     if what not in OWNERS:
         raise ValueError(f"cannot evaluate {what!r}: give {', '.join(OWNERS)}")
-    given = {}
+    given: dict[str, Any] = {}
     for owner, group in options.items():
         chosen = {name: value for name, value in group.items() if value is not None}
         if chosen and owner not in OWNERS[what]:

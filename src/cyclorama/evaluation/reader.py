@@ -267,14 +267,14 @@ def evaluate_reader(
     outcomes: dict[str, Outcome] = {}
     for name in config.tests:  # each is written at once: the next may take an hour
         outcomes[name] = TESTS[name](bench)
-        path = _write(out, bench, outcomes)
+        _write(out, bench, outcomes)
     print_outcome(
         merged(outcomes.values()), title="the reader, facts of families that no training saw"
     )
-    return path
+    return out / "record.json"
 
 
-def _write(out: Path, bench: Bench, outcomes: Mapping[str, Outcome]) -> Path:
+def _write(out: Path, bench: Bench, outcomes: Mapping[str, Outcome]) -> None:
     """Write what was found up to now: heat map, questions, record."""
     config, found = bench.config, merged(outcomes.values())
     if "needle" in outcomes:
@@ -285,9 +285,8 @@ def _write(out: Path, bench: Bench, outcomes: Mapping[str, Outcome]) -> Path:
             names=[length_name(length) for length in config.lengths],
         )
     write_json(out / "trials.json", {name: raw_rows(one) for name, one in outcomes.items()})
-    path = out / "record.json"
     write_json(
-        path,
+        out / "record.json",
         {
             **flat_keys(found),
             "name": "evaluate reader",
@@ -299,7 +298,6 @@ def _write(out: Path, bench: Bench, outcomes: Mapping[str, Outcome]) -> Path:
             "environment": environment(),
         },
     )
-    return path
 
 
 def _check(config: ReaderTests) -> None:
