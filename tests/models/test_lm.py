@@ -192,3 +192,10 @@ def test_a_new_model_s_keys_are_those_of_the_token_before(ids):
     expected = expected / expected.norm(dim=-1, keepdim=True)
     torch.testing.assert_close(k[:, 1:], expected, rtol=1e-4, atol=1e-5)
     assert k[:, 0].abs().max() == 0  # nothing stands before the first
+
+
+def test_the_first_key_passes_on_gradients_of_an_ordinary_size(ids):
+    torch.manual_seed(0)
+    model = LM(TINY)
+    torch.nn.functional.cross_entropy(model(ids).flatten(0, 1), ids.flatten()).backward()
+    assert all(p.grad.abs().max() < 100 for p in model.parameters() if p.grad is not None)

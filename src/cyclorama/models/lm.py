@@ -229,7 +229,8 @@ class LM(nn.Module):
         normed = self.norm_memory(x_BLD)
         tail = None if state is None else state.tail_BJD
         k_BLK = self.memory_k(self.convolution_k(normed, tail))
-        k_BLK = F.normalize(k_BLK.float(), dim=-1).to(k_BLK.dtype)
+        # The first token has none before it: its key starts as nought, whose gradient needs a floor.
+        k_BLK = F.normalize(k_BLK.float(), dim=-1, eps=KEY_FLOOR).to(k_BLK.dtype)
         v_BLK = self.memory_v(self.convolution_v(normed, tail))
         if tail is None:
             tail = normed.new_zeros(normed.shape[0], self.config.taps - 1, normed.shape[2])
@@ -255,7 +256,7 @@ class LM(nn.Module):
         return torch.stack(logits)
 
 
-START_SCALE, MAX_SCALE = 16.0, 96.0
+START_SCALE, MAX_SCALE, KEY_FLOOR = 16.0, 96.0, 1e-2
 EMBED_SCALE = 0.5
 
 LMS = {
