@@ -229,7 +229,7 @@ class LM(nn.Module):
         normed = self.norm_memory(x_BLD)
         tail = None if state is None else state.tail_BJD
         k_BLK = self.memory_k(self.convolution_k(normed, tail))
-        # The first token has none before it: its key starts as nought, whose gradient needs a floor.
+        # Before the first token is none: its key starts as nought, whose gradient needs a floor.
         k_BLK = F.normalize(k_BLK.float(), dim=-1, eps=KEY_FLOOR).to(k_BLK.dtype)
         v_BLK = self.memory_v(self.convolution_v(normed, tail))
         if tail is None:
