@@ -25,6 +25,7 @@ was trained with, its configuration says (``reads``), and others are refused.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -36,10 +37,13 @@ from torch import Tensor, nn
 from cyclorama.config import Config
 from cyclorama.nn.mlp import SwiGLU
 from cyclorama.nn.moe import Experts
-from cyclorama.nn.norm import RMSNorm
 from cyclorama.nn.recall import Look, recall
 from cyclorama.nn.stems import FrameStem, SoundStem
 from cyclorama.nn.window import Past, ShortConvolution, next_past, window_attention
+
+# On processors torch has a kernel for it; its `rms_norm` is a chain of float32 passes, and took a
+# quarter of a training step (docs/lab-log.md).
+LayerNorm = partial(nn.LayerNorm, bias=False)
 
 
 class LMConfig(Config):
@@ -82,12 +86,12 @@ class Scribe(nn.Module):
         super().__init__()
         self.config = config
         width, size = config.width, config.head_size
-        self.norm_attention, self.norm_mlp = RMSNorm(width), RMSNorm(width)
+        self.norm_attention, self.norm_mlp = LayerNorm(width), LayerNorm(width)
         self.convolution = ShortConvolution(width, config.taps)
         self.q = nn.Linear(width, config.num_heads * size, bias=False)
         self.kv = nn.Linear(width, 2 * config.num_key_heads * size, bias=False)
         self.out = nn.Linear(config.num_heads * size, width, bias=False)
-        self.norm_q, self.norm_k = RMSNorm(size), RMSNorm(size)
+        self.norm_q, self.norm_k = LayerNorm(size), LayerNorm(size)
         self.experts = Experts(
             width,
             config.expert_hidden,
@@ -117,7 +121,7 @@ class Inquirer(nn.Module):
         super().__init__()
         self.config = config
         width, inner = config.width, config.cross_heads * config.memory_size
-        self.norm_attention, self.norm_mlp = RMSNorm(width), RMSNorm(width)
+        self.norm_attention, self.norm_mlp = LayerNorm(width), LayerNorm(width)
         self.q = nn.Linear(width, inner, bias=False)
         self.gate = nn.Linear(width, inner, bias=False)
         self.out = nn.Linear(inner, width, bias=False)
@@ -157,13 +161,13 @@ class LM(nn.Module):
         self.frames = FrameStem(width, hidden) if "pictures" in reads else None
         self.sounds = SoundStem(width, hidden) if "sound" in reads else None
         self.scribes = nn.ModuleList(Scribe(config) for _ in range(config.depth))
-        self.norm_memory = RMSNorm(width)
+        self.norm_memory = LayerNorm(width)
         self.convolution_k = ShortConvolution(width, config.taps)
         self.convolution_v = ShortConvolution(width, config.taps)
         self.memory_k = nn.Linear(width, config.memory_size, bias=False)
         self.memory_v = nn.Linear(width, config.memory_size, bias=False)
         self.inquirers = nn.ModuleList(Inquirer(config) for _ in range(config.cross_depth))
-        self.norm_out = RMSNorm(width)
+        self.norm_out = LayerNorm(width)
         self.initialise()
 
     @torch.no_grad()
@@ -193,7 +197,8 @@ class LM(nn.Module):
             stem = self.frames if is_frames else self.sounds
             if stem is None:
                 raise ValueError(cannot_read("pictures" if is_frames else "sound", self.config))
-            tokens = stem(torch.cat([media[i] for i in alike]))
+            together = torch.cat([media[i] for i in alike])
+            tokens = torch.cat([stem(some) for some in together.split(STEM_ROWS)])
             parts |= zip(alike, tokens.split([len(media[i]) for i in alike]), strict=True)
         return torch.cat([parts[i].flatten(0, 1) for i in range(len(media))])
 
@@ -258,6 +263,7 @@ class LM(nn.Module):
 
 START_SCALE, MAX_SCALE, KEY_FLOOR = 16.0, 96.0, 1e-2
 EMBED_SCALE = 0.5
+STEM_ROWS = 128  # frames or seconds at once: what lies between a stem's layers then stays small
 
 LMS = {
     "tiny": LMConfig(
