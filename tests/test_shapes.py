@@ -113,7 +113,7 @@ def test_a_frame_has_9_to_16_tokens_of_its_own_aspect(height, width, grid):
     found = frame_grid(height, width)
     assert (found.height, found.width) == grid
     rows, columns = frame_size(found)
-    assert grid_of_frames(1, rows, columns) == found
+    assert grid_of_frames(1, (rows, columns)) == found
     assert frame_grid(rows, columns) == found
 
 

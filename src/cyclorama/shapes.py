@@ -181,8 +181,9 @@ def frame_size(grid: TokenGrid) -> tuple[int, int]:
     return grid.height * FRAME_TOKEN_PX, grid.width * FRAME_TOKEN_PX
 
 
-def grid_of_frames(num_frames: int, height: int, width: int) -> TokenGrid:
-    """Return the tokens of frames that have been scaled; ValueError when a side does not divide."""
+def grid_of_frames(num_frames: int, size: tuple[int, int]) -> TokenGrid:
+    """Return the tokens of frames of (rows, columns); ValueError when a side does not divide."""
+    height, width = size
     if height % FRAME_TOKEN_PX or width % FRAME_TOKEN_PX:
         raise ValueError(
             f"frames of {height}x{width} are not of whole tokens: scale them to a size that "

@@ -22,7 +22,8 @@ from cyclorama.shapes import SOUND_RATE_HZ, grid_of_frames
 def num_places(row):
     """Return how many tokens the media of a row have."""
     return sum(
-        25 * len(m) if m.ndim == 2 else grid_of_frames(*m.shape[:3]).num_tokens for m in row.media
+        25 * len(m) if m.ndim == 2 else grid_of_frames(len(m), m.shape[1:3]).num_tokens
+        for m in row.media
     )
 
 

@@ -86,7 +86,7 @@ def test_a_picture_of_any_size_stands_between_its_marks():
 def test_tokens_of_a_film_are_known_before_it_is_read(num, rate_fps, start_s):
     passages = video_passages([clip(num)], rate_fps=rate_fps, start_s=float(start_s))
     wanted = len(joined_passage([*passages]).ids)
-    grid = grid_of_frames(1, 48, 48)
+    grid = grid_of_frames(1, (48, 48))
     assert num_video_tokens(num, grid, rate_fps=rate_fps, start_s=float(start_s)) == wanted
 
 

@@ -91,9 +91,9 @@ def test_a_transcript_is_of_stretches_that_together_are_the_sound(reader, tmp_pa
     write_wav(tmp_path / "sound.wav", samples, rate_hz=SOUND_RATE_HZ)
     heard = []
 
-    def hear(_, stretch, __):
+    def hear(_, stretch, *, max_tokens):
         heard.append(stretch)
-        return f"{len(stretch)}"
+        return f"{len(stretch)} {max_tokens}"
 
     monkeypatch.setattr(describe, "transcribe_samples", hear)
     monkeypatch.setattr(describe, "SECONDS_AT_ONCE", 10)
@@ -109,7 +109,7 @@ def test_words_are_asked_of_the_sound_alone(reader):
     passage = joined_passage([*sound_passages([seconds_of(samples)])])
     reading = read_stream(reader, [passage], num_tokens=len(passage.ids))
     wanted = answer_all(reader, reading, questions=[SAID_REQUEST], max_tokens=4)
-    assert [transcribe_samples(reader, samples, 4)] == wanted
+    assert [transcribe_samples(reader, samples, max_tokens=4)] == wanted
 
 
 def test_a_picture_is_one_frame(reader, tmp_path):

@@ -139,10 +139,12 @@ def test_what_was_read_already_is_not_read_again(reader, tmp_path):
     again = read_to_file(reader, stream(), path=path, progress=count)
     assert len(pieces) == 1
     assert answers(reader, again) == answers(reader, first)
-    assert not holds_reading(path, reader, stream(seed=1), memory_dtype="int8")
-    assert not holds_reading(path, reader, stream(), memory_dtype="bfloat16")
-    assert not holds_reading(path, Reader(reader.lm, "b" * 64), stream(), memory_dtype="int8")
+    assert not holds_reading(path, reader, stream=stream(seed=1), memory_dtype="int8")
+    assert not holds_reading(path, reader, stream=stream(), memory_dtype="bfloat16")
+    assert not holds_reading(
+        path, Reader(reader.lm, "b" * 64), stream=stream(), memory_dtype="int8"
+    )
     (path / "keys").write_bytes(bytes(len((path / "keys").read_bytes())))
     read_to_file(reader, stream(), path=path, progress=count)  # damaged: read anew
     assert len(pieces) == 2
-    assert holds_reading(path, reader, stream(), memory_dtype="int8")
+    assert holds_reading(path, reader, stream=stream(), memory_dtype="int8")

@@ -169,4 +169,4 @@ def talk(
             show=lambda text: typer.echo(text, nl=False),
         )
         typer.echo()
-        reading = remember_turn(reader, reading, line, answer=answer)
+        reading = remember_turn(reader, reading, question=line, answer=answer)

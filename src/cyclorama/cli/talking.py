@@ -12,6 +12,7 @@ ReaderOption = Annotated[
 
 def caption(
     clips: Annotated[list[Path], typer.Argument(help="Films or pictures.")],
+    *,
     style: Annotated[str, typer.Option(help="short, dense, or timed.")] = "dense",
     fps: Annotated[float, typer.Option(help="Frames a second that are looked at.")] = 4.0,
     tokens: Annotated[int, typer.Option(help="Longest caption, in tokens.")] = 96,
@@ -30,6 +31,7 @@ def caption(
 
 def transcribe(
     sound: Annotated[Path, typer.Argument(help="A sound, or a film with sound.")],
+    *,
     weights: ReaderOption = "reader",
 ) -> None:
     """Write down what is said, with instants; needs weights that read sound."""
@@ -45,6 +47,7 @@ def chat(
     files: Annotated[
         list[Path] | None, typer.Argument(help="What to talk about; a memory, or files.")
     ] = None,
+    *,
     fps: Annotated[float, typer.Option(help="Frames a second that are read of films.")] = 1.0,
     tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 48,
     temperature: Annotated[float, typer.Option(help="0: always the likeliest word.")] = 0.0,

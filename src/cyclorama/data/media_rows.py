@@ -60,7 +60,7 @@ class MediaRow:
     media: tuple[np.ndarray, ...]
 
 
-def media_row(shown: Many[Passage], questions: Many[Part], num_tokens: int) -> MediaRow:
+def media_row(shown: Many[Passage], questions: Many[Part], *, num_tokens: int) -> MediaRow:
     """Return what is shown, then as many of the questions as fit; ValueError when none does."""
     passage = joined_passage(shown)
     room = num_tokens - len(passage.ids)
@@ -107,7 +107,7 @@ def clip_row(
         for style, request in CAPTION_REQUESTS.items():
             questions.append(_asked(request, episode.captions[style], style, weight))
     order = rng.permutation(len(questions))
-    return media_row(shown, [questions[i] for i in order], num_tokens)
+    return media_row(shown, [questions[i] for i in order], num_tokens=num_tokens)
 
 
 def truths(episode: Episode) -> tuple[Asked, ...]:
@@ -166,7 +166,9 @@ def film_needle_row(
             _asked(f"What colour is the number at {at}?", colour, "colour_at", weight),
         ]
     shown = [*video_passages([frames], rate_fps=1.0, start_s=start_s)]
-    return media_row(shown, [questions[i] for i in rng.permutation(len(questions))], num_tokens)
+    return media_row(
+        shown, [questions[i] for i in rng.permutation(len(questions))], num_tokens=num_tokens
+    )
 
 
 def spoken_digits(rng: np.random.Generator, *, most: int = 7) -> str:
@@ -185,7 +187,7 @@ def speech_row(
     """Return ``text`` spoken by a voice of the split and spoiled, and the request for its words."""
     samples = spoil(speak(text, draw_voice(rng, split=split)), rng)
     shown = [*sound_passages([seconds_of(samples)])]
-    return media_row(shown, [_asked(SAID_REQUEST, text, "said", weight)], num_tokens)
+    return media_row(shown, [_asked(SAID_REQUEST, text, "said", weight)], num_tokens=num_tokens)
 
 
 def sound_needle_row(
@@ -222,7 +224,9 @@ def sound_needle_row(
         questions.append(_asked(f"What is said at {at}?", text, "said_at", weight))
         questions.append(_asked(f"When is {text} said?", at, "when", weight))
     shown = [*sound_passages([seconds_of(np.clip(samples, -1, 1))])]
-    return media_row(shown, [questions[i] for i in rng.permutation(len(questions))], num_tokens)
+    return media_row(
+        shown, [questions[i] for i in rng.permutation(len(questions))], num_tokens=num_tokens
+    )
 
 
 def _asked(text: str, answer: str, kind: str, weight: float) -> Part:

@@ -66,7 +66,7 @@ def scale_frame(picture: np.ndarray) -> np.ndarray:
 def image_passage(picture: np.ndarray) -> Passage:
     """Return a picture uint8 (H, W, 3) of any size between its marks."""
     frame = scale_frame(picture)[None]
-    num = grid_of_frames(1, *frame.shape[1:3]).num_tokens
+    num = grid_of_frames(1, frame.shape[1:3]).num_tokens
     return Passage(np.array([_mark("<image>"), *[MEDIUM] * num, _mark("</image>")]), (frame,))
 
 
@@ -80,7 +80,7 @@ def video_passages(
     yield Passage(np.array([_mark("<video>"), *_encode(f"{rate_fps:g} fps ")]))
     first = 0
     for frames in chunks:
-        num = grid_of_frames(1, *frames.shape[1:3]).num_tokens
+        num = grid_of_frames(1, frames.shape[1:3]).num_tokens
         ids: list[int] = []
         for number in range(first, first + len(frames)):
             ids += _video_stamp(number, rate_fps, start_s) + [MEDIUM] * num

@@ -82,11 +82,14 @@ def transcribe_file(
         held = np.concatenate((held, samples))
         while len(held) and (is_last or len(held) > LONGEST_S * SOUND_RATE_HZ):
             stop = quiet_cut(held)
-            yield first / SOUND_RATE_HZ, transcribe_samples(reader, held[:stop], max_tokens)
+            yield (
+                first / SOUND_RATE_HZ,
+                transcribe_samples(reader, held[:stop], max_tokens=max_tokens),
+            )
             held, first = held[stop:], first + stop
 
 
-def transcribe_samples(reader: Reader, samples: np.ndarray, max_tokens: int = 64) -> str:
+def transcribe_samples(reader: Reader, samples: np.ndarray, *, max_tokens: int = 64) -> str:
     """Return the words of one stretch of sound, float32 (N,) at 16 kHz in [-1, 1]."""
     passage = joined_passage([*sound_passages([seconds_of(samples)])])
     return _ask(reader, passage, SAID_REQUEST, max_tokens)

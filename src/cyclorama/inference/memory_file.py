@@ -43,7 +43,7 @@ def read_to_file(
     with the same weights; else it is replaced when the new one is whole; ValueError when what
     stands there is anything else. ``source`` says what was read.
     """
-    if holds_reading(path, reader, stream, memory_dtype=memory_dtype):
+    if holds_reading(path, reader, stream=stream, memory_dtype=memory_dtype):
         return open_reading(path, reader)
     if path.exists() and not (path / "card.json").is_file():
         raise ValueError(f"{path} exists and is no memory of a reading: choose another name")
@@ -63,7 +63,7 @@ def read_to_file(
     return open_reading(path, reader, verify=False)  # the sums were taken a moment ago
 
 
-def holds_reading(path: Path, reader: Reader, stream: Stream, *, memory_dtype: str) -> bool:
+def holds_reading(path: Path, reader: Reader, *, stream: Stream, memory_dtype: str) -> bool:
     """Return whether a memory at ``path`` is what reading ``stream`` would write, undamaged.
 
     Tokens and files count by their bytes and by how they are decoded, stems by the weights'

@@ -253,7 +253,7 @@ def answer_all(
     return [decode(ids).strip() for ids in found]
 
 
-def remember_turn(reader: Reader, reading: Reading, question: str, *, answer: str) -> Reading:
+def remember_turn(reader: Reader, reading: Reading, *, question: str, answer: str) -> Reading:
     """Return a reading that goes on with a question and its answer, as `talk_stream` writes them.
 
     The memory is copied: a turn of a talk costs what its memory weighs.

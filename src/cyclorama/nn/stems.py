@@ -76,7 +76,7 @@ class FrameStem(nn.Module):
 
     def forward(self, frames_THWC: UInt8[Tensor, "T H W C"]) -> Float[Tensor, "T L D"]:
         """Return the tokens of each frame, rows first; sides are multiples of 16 pixels."""
-        grid = grid_of_frames(*frames_THWC.shape[:3])
+        grid = grid_of_frames(len(frames_THWC), frames_THWC.shape[1:3])
         dtype = self.place.weight.dtype
         x = rearrange(frames_THWC, "T H W C -> T C H W").to(dtype) / 127.5 - 1
         x = x.contiguous(memory_format=torch.channels_last)
