@@ -118,7 +118,9 @@ def render(
     look: Annotated[
         Path | None, typer.Option(help="Write the first clips as a contact sheet, a .png.")
     ] = None,
-    domain: Annotated[str, typer.Option(help="Which scenes: stage, trio or full.")] = "stage",
+    domain: Annotated[
+        str, typer.Option(help="Which scenes: stage, practice, trio or full.")
+    ] = "stage",
     split: Annotated[str, typer.Option(help="train, val_id or a test split.")] = "train",
     size: Annotated[str, typer.Option(metavar="WxH", help="Width x height in pixels.")] = "64x64",
     frames: Annotated[int, typer.Option(help="Length in frames.")] = 17,
