@@ -37,7 +37,7 @@ class MakerRun(Config):
     model: DiTConfig = DITS["nano"]
     start: str = ""  # a bundled name or a path to go on from; empty: from nothing
     loss: DenoisingConfig = DenoisingConfig(budget_tokens=6144)
-    data: DataConfig = DataConfig(num_clips=10_000)
+    data: DataConfig = DataConfig(domain="practice", num_clips=10_000)
     autoencoder: str = "autoencoder"  # a bundled name or a path
     mirror: bool = False  # each clip also mirrored; for engine clips, where nothing is written
     loop: LoopConfig = LoopConfig(
