@@ -5,10 +5,9 @@ stream (`passages`); on the other what may be asked of it and the answer, writte
 marks and weights as any question (`needle_stream`). A clip of the engine is asked for its captions
 and what its truth answers; a film with numbered cards held up in it, or noise with words in it, for
 what stands at an instant, or when something stands. A row has one clip, so that "the ball" is
-nobody else's: rows of clips must not see each other (``share=false``).
+nobody else's: rows of clips must not see each other.
 """
 
-import random
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 
@@ -36,20 +35,15 @@ from cyclorama.data.passages import (
     video_passages,
 )
 from cyclorama.data.requests import CAPTION_REQUESTS, SAID_REQUEST
-from cyclorama.data.speech import draw_voice, speak, spoil
+from cyclorama.data.sample import Sample
 from cyclorama.shapes import SOUND_RATE_HZ
-from cyclorama.worlds.episode import Episode, make_episode, witness
-from cyclorama.worlds.questions import Question as Asked
-from cyclorama.worlds.questions import ask
-from cyclorama.worlds.recipe import DOMAINS, recipe_hash, recipes
 
-STILL_KINDS = ("count", "exists", "colour", "shape", "material", "where")
 CARD_COLOURS = {
     "red": (200, 30, 30), "green": (20, 130, 40), "blue": (30, 60, 200),
     "purple": (120, 30, 150), "black": (10, 10, 10), "brown": (110, 60, 20),
 }  # fmt: skip
 CARD_PX, LATEST_S = 64, 36_000
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+CARD_NUMBERS = (1000, 10_000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,49 +74,33 @@ def media_row(shown: Many[Passage], questions: Many[Part], *, num_tokens: int) -
 
 def clip_row(
     rng: np.random.Generator,
+    sample: Sample,
     *,
-    domain: str = "stage",
-    split: str = "train",
     num_tokens: int = 768,
     is_image: bool = False,
     weight: float = 5.0,
 ) -> MediaRow:
-    """Return a clip of the engine (or one picture of it), requests for captions, and questions.
+    """Return a clip of `AskedClips` (or its first picture), requests for captions, and questions.
 
     A clip of 17 frames at 8 fps is shown at 8, 4, 2 or 1 fps.
     """
-    start = int(rng.integers(2**40))
-    recipe = next(recipes(split, domain=DOMAINS[domain], start=start))
-    episode = make_episode(recipe, num_frames=1 if is_image else 17)
-    asked = [q for q in truths(episode) if not is_image or q.kind in STILL_KINDS]
-    questions = [_asked(q.text, q.answer, q.kind, weight) for q in asked]
+    truth = sample.truth or {}
+    if "questions" not in truth:
+        raise ValueError(f"clip {sample.id!r} comes without questions: take it from asked_clips")
     if is_image:
-        shown = [image_passage(episode.frames[0])]
-        there = episode.captions["dense"].split(". ")[0] + "."  # the rest tells what moves
-        questions.append(_asked(CAPTION_REQUESTS["dense"], there, "dense", weight))
+        shown = [image_passage(sample.frames[0].copy())]  # of a cache it cannot be written to
+        asked, captions = truth["still"]["questions"], {"dense": truth["still"]["caption"]}
     else:
         step = int(2 ** rng.integers(4))
-        frames = np.stack([scale_frame(frame) for frame in episode.frames[::step]])
-        shown = [*video_passages([frames], rate_fps=episode.rate_fps / step)]
-        for style, request in CAPTION_REQUESTS.items():
-            questions.append(_asked(request, episode.captions[style], style, weight))
+        frames = np.stack([scale_frame(frame) for frame in sample.frames[::step]])
+        shown = [*video_passages([frames], rate_fps=sample.rate_fps / step)]
+        asked, captions = truth["questions"], sample.captions
+    questions = [_asked(q["text"], q["answer"], q["kind"], weight) for q in asked]
+    for style, request in CAPTION_REQUESTS.items():
+        if style in captions:
+            questions.append(_asked(request, captions[style], style, weight))
     order = rng.permutation(len(questions))
     return media_row(shown, [questions[i] for i in order], num_tokens=num_tokens)
-
-
-def truths(episode: Episode) -> tuple[Asked, ...]:
-    """Return the engine's balanced questions about an episode, without rendering its full truth."""
-    num = len(episode.recipe.bodies)
-    areas = [(episode.object_ids == i + 1).sum((1, 2)) for i in range(num)]
-    facts = witness(
-        episode.recipe,
-        episode.tracks,
-        pixels=episode.pixels,
-        cameras=episode.cameras,
-        visible_px=np.stack(areas, axis=1),
-        size_px=episode.frames.shape[1:3],
-    )
-    return ask(facts, random.Random("questions/" + recipe_hash(episode.recipe)))
 
 
 def card(text: str, colour: str) -> np.ndarray:
@@ -142,28 +120,35 @@ def film_needle_row(
     num_needles: int = 4,
     num_tokens: int = 2048,
     weight: float = 5.0,
+    start_s: int | None = None,
+    taken: set[int] | None = None,
 ) -> MediaRow:
     """Return footage uint8 (T, 64, 64, 3) at 1 fps in which numbered cards are held up for a frame.
 
     Asked is which number or colour stands at an instant, when a number is shown, and what number is
-    shown when none is. The film starts at a random second of ten hours.
+    shown when none is. The film starts at ``start_s``, or a random second of ten hours; numbers in
+    ``taken`` are avoided, and it grows.
     """
     if footage.shape[1:] != (CARD_PX, CARD_PX, 3) or len(footage) <= num_needles:
         raise ValueError(
             f"footage must be (T, {CARD_PX}, {CARD_PX}, 3), T above {num_needles}: {footage.shape}"
         )
-    frames, start_s = footage.copy(), int(rng.integers(LATEST_S))
+    frames = footage.copy()
+    start_s = int(rng.integers(LATEST_S)) if start_s is None else start_s
     *places, bare = rng.choice(len(frames), num_needles + 1, replace=False).tolist()
-    numbers = rng.choice(np.arange(1000, 10_000), num_needles, replace=False).tolist()
-    questions = [_asked(*_number_at(start_s + bare, ABSENT), "absent", weight)]
+    taken = set() if taken is None else taken
+    free = [number for number in range(*CARD_NUMBERS) if number not in taken]
+    numbers = rng.choice(free, num_needles, replace=False).tolist()
+    taken.update(numbers)
+    questions = [_asked(*number_at(start_s + bare, ABSENT), "absent", weight)]
     for place, number in zip(places, numbers, strict=True):
         colour = list(CARD_COLOURS)[rng.integers(len(CARD_COLOURS))]
         frames[place] = card(str(number), colour)
-        at = stamp(start_s + place)
+        time_s = start_s + place
         questions += [
-            _asked(*_number_at(start_s + place, str(number)), "number_at", weight),
-            _asked(f"When is the number {number} shown?", at, "when", weight),
-            _asked(f"What colour is the number at {at}?", colour, "colour_at", weight),
+            _asked(*number_at(time_s, str(number)), "number_at", weight),
+            _asked(*number_when(str(number), time_s), "when", weight),
+            _asked(*colour_at(time_s, colour), "colour_at", weight),
         ]
     shown = [*video_passages([frames], rate_fps=1.0, start_s=start_s)]
     return media_row(
@@ -171,67 +156,74 @@ def film_needle_row(
     )
 
 
-def spoken_digits(rng: np.random.Generator, *, most: int = 7) -> str:
-    """Return one to ``most`` digits as words."""
-    return " ".join(DIGITS[i] for i in rng.integers(10, size=rng.integers(1, most + 1)))
-
-
 def speech_row(
-    rng: np.random.Generator,
-    text: str,
-    *,
-    split: str = "train",
-    num_tokens: int = 512,
-    weight: float = 5.0,
+    text: str, samples: np.ndarray, *, num_tokens: int = 512, weight: float = 5.0
 ) -> MediaRow:
-    """Return ``text`` spoken by a voice of the split and spoiled, and the request for its words."""
-    samples = spoil(speak(text, draw_voice(rng, split=split)), rng)
+    """Return words and their sound (mono at 16 kHz) as a row that asks for the words."""
     shown = [*sound_passages([seconds_of(samples)])]
     return media_row(shown, [_asked(SAID_REQUEST, text, "said", weight)], num_tokens=num_tokens)
 
 
 def sound_needle_row(
     rng: np.random.Generator,
+    spoken: Many[tuple[str, np.ndarray]],
     *,
     num_seconds: int = 60,
-    num_needles: int = 3,
-    split: str = "train",
     num_tokens: int = 2048,
     weight: float = 5.0,
 ) -> MediaRow:
-    """Return noise in which digits are spoken at some stamps, and questions by instant.
+    """Return noise in which words are spoken, each at a stamp, and questions by instant.
 
-    ValueError when there are fewer stamps than needles and one without.
+    ``spoken`` are words with their sound, of which none is said twice or for longer than 5 s.
+    ValueError when there are fewer stamps than these and one without.
     """
     stamps = range(0, num_seconds, STAMP_EVERY_S)
-    if len(stamps) <= num_needles:
-        raise ValueError(f"{num_seconds} s have {len(stamps)} stamps, needed: {num_needles + 1}")
-    level = rng.uniform(0.001, 0.01)
-    samples = (rng.normal(size=num_seconds * SOUND_RATE_HZ) * level).astype(np.float32)
-    *places, bare = rng.choice(stamps, num_needles + 1, replace=False).tolist()
-    questions = [_asked(f"What is said at {stamp(bare)}?", ABSENT, "absent", weight)]
-    taken: set[str] = set()
-    for place in places:
-        text = spoken_digits(rng, most=4)
-        while text in taken:
-            text = spoken_digits(rng, most=4)
-        taken.add(text)
-        words = spoil(speak(text, draw_voice(rng, split=split)), rng)
+    if len(stamps) <= len(spoken):
+        raise ValueError(f"{num_seconds} s have {len(stamps)} stamps, needed: {len(spoken) + 1}")
+    samples = noise(rng, num_seconds)
+    *places, bare = rng.choice(stamps, len(spoken) + 1, replace=False).tolist()
+    questions = [_asked(*said_at(bare, ABSENT), "absent", weight)]
+    for place, (text, words) in zip(places, spoken, strict=True):
         start = place * SOUND_RATE_HZ
-        words = words[: min(STAMP_EVERY_S * SOUND_RATE_HZ, len(samples) - start)]
-        samples[start : start + len(words)] += words
-        at = stamp(place)
-        questions.append(_asked(f"What is said at {at}?", text, "said_at", weight))
-        questions.append(_asked(f"When is {text} said?", at, "when", weight))
+        samples[start : start + len(words)] += words[: len(samples) - start]
+        questions.append(_asked(*said_at(place, text), "said_at", weight))
+        questions.append(_asked(*said_when(text, place), "when", weight))
     shown = [*sound_passages([seconds_of(np.clip(samples, -1, 1))])]
     return media_row(
         shown, [questions[i] for i in rng.permutation(len(questions))], num_tokens=num_tokens
     )
 
 
+def noise(rng: np.random.Generator, num_seconds: int) -> np.ndarray:
+    """Return soft white noise, float32 (N,) at 16 kHz."""
+    level = rng.uniform(0.001, 0.01)
+    return rng.standard_normal(num_seconds * SOUND_RATE_HZ, dtype=np.float32) * np.float32(level)
+
+
+def number_at(time_s: float, answer: str) -> tuple[str, str]:
+    """Return the question for the number on a film's card at an instant, and its answer."""
+    return f"What number is shown at {stamp(time_s)}?", answer
+
+
+def colour_at(time_s: float, answer: str) -> tuple[str, str]:
+    """Return the question for the colour of the number at an instant, and its answer."""
+    return f"What colour is the number at {stamp(time_s)}?", answer
+
+
+def number_when(number: str, time_s: float) -> tuple[str, str]:
+    """Return the question for the instant of a number, and its answer."""
+    return f"When is the number {number} shown?", stamp(time_s)
+
+
+def said_at(time_s: float, answer: str) -> tuple[str, str]:
+    """Return the question for the words at an instant of a sound, and its answer."""
+    return f"What is said at {stamp(time_s)}?", answer
+
+
+def said_when(text: str, time_s: float) -> tuple[str, str]:
+    """Return the question for the instant of words, and its answer."""
+    return f"When is {text} said?", stamp(time_s)
+
+
 def _asked(text: str, answer: str, kind: str, weight: float) -> Part:
     return question_part(Question(text, answer, kind, "media", (), ()), weight)
-
-
-def _number_at(time_s: float, answer: str) -> tuple[str, str]:
-    return f"What number is shown at {stamp(time_s)}?", answer

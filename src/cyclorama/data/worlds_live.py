@@ -73,7 +73,10 @@ class WorldsClips:
 
     def __getitem__(self, index: int) -> Sample:
         """Return clip ``index``, rendered now; ``weight_map`` holds the object ids."""
-        episode = self.episode(index)
+        return self.sample_of(self.episode(index))
+
+    def sample_of(self, episode: Episode) -> Sample:
+        """Return an episode of this source as a sample."""
         return Sample(
             id=recipe_hash(episode.recipe),
             frames=episode.frames,

@@ -1,4 +1,4 @@
-"""The reader: ``cyclorama train reader --data BOOKS --out runs/reader``.
+r"""The reader: ``cyclorama train reader --data BOOKS --out runs/reader``.
 
 Train the decoder-decoder on text with needles in it. ``--data`` is a folder of text files, or
 ``generated`` for prose that a grammar makes (then nothing but this package is needed). The run is
@@ -6,6 +6,15 @@ a curriculum, stage after stage in the order of their names: few families in sho
 families in longer ones, tasks that only examples tell, and at last (``share``) every row sees every
 sequence of its batch and of ``extra`` more, so that a step is a haystack as long as all of them.
 A stage is data: ``--set stages.c.extra=56``. No file is bundled yet.
+
+Media come second: a reader that was trained on text goes on with stems added, its own weights
+copied, and draws steps of media by shares beside its steps of text (`reader_media`)::
+
+    cyclorama train reader --data BOOKS --out runs/reader
+    cyclorama train reader --data BOOKS --out runs/reader-media \
+      --set start=runs/reader/reader.safetensors --set 'model.reads=["pictures","sound"]' \
+      --set stages.a.num_steps=0 --set stages.b.num_steps=0 --set 'stages.c.media={"clips":0.25,
+      "images":0.05,"films":0.2,"digits":0.1,"sentences":0.1,"sounds":0.1}'
 """
 
 from collections.abc import Callable
@@ -28,7 +37,18 @@ from cyclorama.data.needles import (
 )
 from cyclorama.data.texts import Texts, generated_texts, open_texts
 from cyclorama.models.lm import LM, LMS, LMConfig
+from cyclorama.recipes.reader_media import (
+    TEXT,
+    MediaConfig,
+    Shelves,
+    check_media,
+    draw_batch,
+    draw_kind,
+    drawn_kinds,
+    open_shelves,
+)
 from cyclorama.training.loop import Hook, LoopConfig, train
+from cyclorama.training.media_tokens import MediaBatch, media_token_loss
 from cyclorama.training.next_token import TokenBatch, next_token_loss
 from cyclorama.training.optimizer import OptimizerConfig
 from cyclorama.weights.files import facts_as_text, save_weights, start_from_weights
@@ -52,6 +72,8 @@ class ReadingConfig(Config):
     share: bool = False  # whether a row sees the other sequences of its batch
     extra: int = 0  # sequences of strangers, read without gradients; of use only when shared
     max_rows: int = 1536
+    # Of the steps, by kind (clips, images, films, digits, sentences, sounds); the rest is text.
+    media: dict[str, float] = Field(default_factory=dict)
 
 
 class ReaderRun(Config):
@@ -60,6 +82,7 @@ class ReaderRun(Config):
     model: LMConfig = LMS["nano"]
     start: str = ""  # a bundled name or a path to go on from; empty: from nothing
     stages: dict[str, ReadingConfig] = Field(default_factory=lambda: dict(STAGES))
+    media: MediaConfig = MediaConfig()
     loop: LoopConfig = LoopConfig(
         num_steps=4000, optimizer=OptimizerConfig(lr=3e-3, warmup_steps=100), average_decay=0.995
     )
@@ -67,11 +90,12 @@ class ReaderRun(Config):
 
 @dataclass(frozen=True, eq=False)
 class ReadingBatches:
-    """Draw the batches of a run: step -> TokenBatch, a pure function of seed and step."""
+    """Draw the batches of a run: step -> batch, a pure function of seed, step and shelves."""
 
     texts: Texts
     stages: dict[str, ReadingConfig]
     seed: int
+    shelves: Shelves | None = None  # needed by stages with media
 
     def stage(self, step: int) -> ReadingConfig:
         """Return the stage that ``step`` belongs to."""
@@ -82,10 +106,20 @@ class ReadingBatches:
             step -= stage.num_steps
         return last
 
-    def __call__(self, step: int) -> TokenBatch:
+    def __call__(self, step: int) -> TokenBatch | MediaBatch:
         """Return the batch of ``step``."""
         stage = self.stage(step)
         rng = np.random.default_rng([self.seed, step])
+        if stage.media and (kind := draw_kind(rng, stage.media)) != TEXT:
+            assert self.shelves is not None  # `run` opens what its stages draw
+            return draw_batch(
+                rng,
+                self.shelves,
+                kind=kind,
+                batch=stage.batch,
+                num_tokens=stage.num_tokens,
+                share=stage.share,
+            )
         rows = _sequences(rng, self.texts, stage=stage)
         ids = torch.from_numpy(np.stack([row.ids for row in rows]).astype(np.int64))
         weights = torch.from_numpy(np.stack([row.weights for row in rows[: stage.batch]]))
@@ -142,17 +176,20 @@ def run(
 ) -> Path:
     """Train the reader on ``texts`` and return the path of its weights.
 
-    Raises ValueError for a stage that cannot be drawn, before the first step.
+    Clips and voices that its stages draw are kept beside ``directory``. Raises ValueError for a
+    stage that cannot be drawn, before the first step.
     """
-    _check_stages(config.stages)
+    _check_stages(config.stages, config.model.reads)
+    kinds = {kind for stage in config.stages.values() for kind in drawn_kinds(stage.media)}
+    shelves = open_shelves(config.media, kinds, directory=directory.parent, report=report)
     torch.manual_seed(config.loop.seed)
     model = LM(config.model)
     if config.start and (unlike := start_from_weights(model, config.start, kind="reader")):
         report(f"goes on from {config.start}; {unlike}")
     trained = train(
         model,
-        next_token_loss,
-        batches=ReadingBatches(texts, config.stages, config.loop.seed),
+        reading_loss,
+        batches=ReadingBatches(texts, config.stages, config.loop.seed, shelves),
         config=config.loop,
         directory=directory,
         hook=hook,
@@ -164,7 +201,16 @@ def run(
     return path
 
 
-def _check_stages(stages: dict[str, ReadingConfig]) -> None:
+def reading_loss(
+    model: LM, batch: TokenBatch | MediaBatch, *, generator: torch.Generator
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """Return the loss of a batch of either sort."""
+    if isinstance(batch, MediaBatch):
+        return media_token_loss(model, batch, generator=generator)
+    return next_token_loss(model, batch, generator=generator)
+
+
+def _check_stages(stages: dict[str, ReadingConfig], reads: tuple[str, ...]) -> None:
     if not stages:
         raise ValueError("a run needs a stage: stages is empty")
     for name, stage in stages.items():
@@ -176,6 +222,10 @@ def _check_stages(stages: dict[str, ReadingConfig]) -> None:
             family_names("train", stage.families)
         except ValueError as error:
             raise ValueError(f"stages.{name}.families: {error}") from None
+        try:
+            check_media(stage.media, num_tokens=stage.num_tokens, reads=reads)
+        except ValueError as error:
+            raise ValueError(f"stages.{name}.media: {error}") from None
 
 
 STAGES = {

@@ -85,9 +85,11 @@ def media_token_loss(
     return next_token_loss(Illustrated(model, tokens_MD), batch.tokens, generator=generator)
 
 
-def media_batch(rows: Sequence[MediaRow], *, max_rows: int = 1536) -> MediaBatch:
-    """Return rows of one length as a batch in which each sees only itself."""
+def media_batch(
+    rows: Sequence[MediaRow], *, max_rows: int = 1536, share: bool = False
+) -> MediaBatch:
+    """Return rows of one length as a batch; each sees only itself, or all with ``share``."""
     ids = torch.from_numpy(np.stack([row.sequence.ids for row in rows]).astype(np.int64))
     weights = torch.from_numpy(np.stack([row.sequence.weights for row in rows]))
-    tokens = TokenBatch(ids, weights, ids[:0], False, max_rows)
+    tokens = TokenBatch(ids, weights, ids[:0], share, max_rows)
     return number_media(tokens, [medium for row in rows for medium in row.media])

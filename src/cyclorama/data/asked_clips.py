@@ -1,0 +1,72 @@
+"""Engine clips with an examiner's questions, about the film and about its first picture alone.
+
+Picture the live book of `worlds_live` with exercises at the foot of each page: what the engine
+knows of the clip, asked so that guessing does not pay (`worlds.questions`). The exercises are part
+of a sample's truth, so that a cache (`worlds_cache.render_cache`) keeps them with the pixels, and
+no clip is simulated twice. A picture is asked only what needs no time. Leaves out how questions
+are written into a stream: see `media_rows`.
+"""
+
+import random
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cyclorama.data.sample import Sample
+from cyclorama.data.worlds_live import WorldsClips
+from cyclorama.shapes import VideoShape
+from cyclorama.worlds.episode import Episode, witness
+from cyclorama.worlds.language import dense_caption
+from cyclorama.worlds.questions import Facts, ask
+from cyclorama.worlds.recipe import recipe_hash
+
+STILL_KINDS = ("count", "exists", "colour", "shape", "material", "where")
+CLIP_SHAPES = ((VideoShape(17, 64, 64), 1.0),)
+
+
+@dataclass(frozen=True)
+class AskedClips(WorldsClips):
+    """`WorldsClips` whose truth has ``questions``, and under ``still`` those of the first frame.
+
+    A question is a mapping with kind, text, answer and choices; ``still`` also has a ``caption``.
+    """
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return clip ``index``, rendered and asked now."""
+        episode = self.episode(index)
+        sample = self.sample_of(episode)
+        first = facts_of(episode, num_frames=1)
+        there = dense_caption(episode.recipe, first.events, visible=first.visible)
+        still = {
+            "questions": [q for q in _asked(first) if q["kind"] in STILL_KINDS],
+            "caption": there.split(". ")[0] + ".",  # the rest tells what moves
+        }
+        truth = {**episode.attributes, "questions": _asked(facts_of(episode)), "still": still}
+        return replace(sample, truth=truth)
+
+
+def asked_clips(domain: str, split: str, *, num_clips: int) -> AskedClips:
+    """Return a source of clips of 17 frames of 64x64 at 8 fps; ValueError as in `WorldsClips`."""
+    return AskedClips(domain, split, num_clips, CLIP_SHAPES)
+
+
+def facts_of(episode: Episode, *, num_frames: int | None = None) -> Facts:
+    """Return what is seen in the first frames of an episode (all by default)."""
+    num = num_frames or len(episode.frames)
+    bodies = range(1, len(episode.recipe.bodies) + 1)
+    areas = [(episode.object_ids[:num] == body).sum((1, 2)) for body in bodies]
+    return witness(
+        episode.recipe,
+        episode.tracks.until(num),
+        pixels=episode.pixels[:num],
+        cameras=episode.cameras[:num],
+        visible_px=np.stack(areas, axis=1),
+        size_px=episode.frames.shape[1:3],
+    )
+
+
+def _asked(facts: Facts) -> list[dict[str, Any]]:
+    """Return the balanced questions about a scene, as JSON keeps them."""
+    questions = ask(facts, random.Random("questions/" + recipe_hash(facts.recipe)))
+    return [{**asdict(question), "choices": list(question.choices)} for question in questions]

@@ -1,0 +1,210 @@
+"""What a reader's stage draws besides text: clips, pictures, films with cards, voices, noise.
+
+Picture a projection booth next to the reading room. Before the lesson the reels are made, engine
+clips with their questions (0.2 s each) and spoken words (50 ms each), and put on shelves beside
+the run's folder, where the next run finds them. A step is of one kind: text, or rows of one kind of
+media, drawn by the shares of the stage; so rows are as long as their kind and no padding is read.
+Rows with media see only themselves, but for films where the stage shares: those are stretches of
+one film, and each number is shown once.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cyclorama.config import Config
+from cyclorama.data.asked_clips import asked_clips
+from cyclorama.data.media_rows import (
+    LATEST_S,
+    MediaRow,
+    clip_row,
+    film_needle_row,
+    sound_needle_row,
+    speech_row,
+)
+from cyclorama.data.needle_stream import Sequence
+from cyclorama.data.passages import STAMP_EVERY_S
+from cyclorama.data.sample import Source
+from cyclorama.data.spoken import Utterances, build_utterances
+from cyclorama.data.worlds_cache import render_cache
+from cyclorama.training.media_tokens import MediaBatch, media_batch
+
+# Tokens of a row at most; films and sounds are as long as the stage's texts.
+ROW_TOKENS = {"clips": 768, "images": 384, "digits": 256, "sentences": 448}
+LEAST_TOKENS = {"films": 256, "sounds": 512}
+NEEDS = {
+    "clips": "pictures", "images": "pictures", "films": "pictures",
+    "digits": "sound", "sentences": "sound", "sounds": "sound",
+}  # fmt: skip
+TEXT = "text"
+
+
+class MediaConfig(Config):
+    """What the shelves hold."""
+
+    domain: str = "stage"
+    num_clips: int = 3000
+    num_utterances: int = 3000  # of digits, and as many sentences
+    num_workers: int = 2  # that make them; none works while training
+
+
+@dataclass(frozen=True, eq=False)
+class Shelves:
+    """Clips with questions and utterances; None where no stage draws them."""
+
+    clips: Source | None
+    digits: Utterances | None
+    sentences: Utterances | None
+
+
+def check_media(shares: Mapping[str, float], *, num_tokens: int, reads: tuple[str, ...]) -> None:
+    """Raise ValueError for shares that cannot be drawn, or that the model does not read."""
+    if unknown := [kind for kind in shares if kind not in NEEDS]:
+        raise ValueError(f"no kind {', '.join(unknown)}: there are {', '.join(NEEDS)}")
+    if min(shares.values(), default=0) < 0 or sum(shares.values()) > 1 + 1e-9:
+        raise ValueError(f"shares of steps must be 0 or more and at most 1 together: {shares}")
+    for kind in drawn_kinds(shares):
+        if NEEDS[kind] not in reads:
+            wanted = ",".join(f'"{name}"' for name in dict.fromkeys((*reads, NEEDS[kind])))
+            raise ValueError(
+                f"{kind} need a model that reads {NEEDS[kind]}: --set 'model.reads=[{wanted}]'"
+            )
+        if num_tokens < LEAST_TOKENS.get(kind, 0):
+            raise ValueError(f"{kind} need num_tokens of at least {LEAST_TOKENS[kind]}")
+
+
+def drawn_kinds(shares: Mapping[str, float]) -> list[str]:
+    """Return the kinds of which a stage draws any."""
+    return [kind for kind in NEEDS if shares.get(kind, 0) > 0]
+
+
+def open_shelves(
+    config: MediaConfig, kinds: set[str], *, directory: Path, report: Callable[[str], None]
+) -> Shelves:
+    """Return what ``kinds`` are drawn from; what is not in ``directory`` yet is made.
+
+    ImportError naming the extra (worlds, speech) that is missing.
+    """
+
+    def told(what: str) -> Callable[[int, int], None]:
+        def progress(done: int, total: int) -> None:
+            if done % 512 < 16 or done == total:
+                report(f"made {done}/{total} {what}")
+
+        return progress
+
+    def utterances(kind: str) -> Utterances:
+        return build_utterances(
+            directory / f"spoken-{kind}-{config.num_utterances}",
+            kind=kind,
+            num=config.num_utterances,
+            num_workers=config.num_workers,
+            progress=told(kind),
+        )
+
+    clips = None
+    if kinds & {"clips", "images", "films"}:
+        clips = render_cache(
+            directory / f"asked-{config.domain}-{config.num_clips}",
+            asked_clips(config.domain, "train", num_clips=config.num_clips),
+            num_workers=config.num_workers,
+            progress=told("clips"),
+        )
+    digits = utterances("digits") if kinds & {"digits", "sounds"} else None
+    return Shelves(clips, digits, utterances("sentences") if "sentences" in kinds else None)
+
+
+def draw_kind(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
+    """Return the kind of a step; what the shares leave is text."""
+    place = rng.random()
+    for kind in drawn_kinds(shares):
+        place -= shares[kind]
+        if place < 0:
+            return kind
+    return TEXT
+
+
+def draw_batch(
+    rng: np.random.Generator,
+    shelves: Shelves,
+    *,
+    kind: str,
+    batch: int,
+    num_tokens: int,
+    share: bool = False,
+) -> MediaBatch:
+    """Return rows of a kind, about as many tokens as ``batch`` texts of ``num_tokens``.
+
+    With ``share`` rows of films see each other, as parts of one film.
+    """
+    length = ROW_TOKENS.get(kind, num_tokens)
+    num_rows = max(1, batch * num_tokens // length)
+    if kind == "films":
+        rows = _film_rows(rng, shelves, num_rows, length)
+    else:
+        rows = [_row(rng, shelves, kind, length) for _ in range(num_rows)]
+    return media_batch(trimmed(rows), share=share and kind == "films")
+
+
+def _film_rows(
+    rng: np.random.Generator, shelves: Shelves, num_rows: int, length: int
+) -> list[MediaRow]:
+    """Return stretches of one film of hours, with cards of different numbers in them."""
+    assert shelves.clips is not None
+    num_frames = length // 40  # a frame and its stamp are 25 tokens
+    taken: set[int] = set()
+    return [
+        film_needle_row(
+            rng,
+            some_footage(rng, shelves.clips, num_frames=num_frames),
+            start_s=int(place) * num_frames,
+            taken=taken,
+            num_needles=min(4, num_frames - 1),
+            num_tokens=length,
+        )
+        for place in rng.choice(LATEST_S // num_frames, num_rows, replace=False)
+    ]
+
+
+def _row(rng: np.random.Generator, shelves: Shelves, kind: str, length: int) -> MediaRow:
+    clips, digits, sentences = shelves.clips, shelves.digits, shelves.sentences
+    if kind in ("clips", "images"):
+        assert clips is not None
+        sample = clips[int(rng.integers(len(clips)))]
+        return clip_row(rng, sample, num_tokens=length, is_image=kind == "images")
+    if kind == "sounds":
+        assert digits is not None
+        num_seconds = (length - 200) // 28 // STAMP_EVERY_S * STAMP_EVERY_S
+        num_needles = min(3, num_seconds // STAMP_EVERY_S - 1)
+        spoken = digits.draw(rng, num_needles, longest_s=STAMP_EVERY_S)
+        return sound_needle_row(rng, spoken, num_seconds=num_seconds, num_tokens=length)
+    utterances = digits if kind == "digits" else sentences
+    assert utterances is not None
+    return speech_row(*utterances[int(rng.integers(len(utterances)))], num_tokens=length)
+
+
+def some_footage(rng: np.random.Generator, clips: Source, *, num_frames: int) -> np.ndarray:
+    """Return frames of random clips behind each other, uint8 (T, H, W, 3), every fourth of each."""
+    pieces: list[np.ndarray] = []
+    while sum(map(len, pieces)) < num_frames:
+        pieces.append(clips[int(rng.integers(len(clips)))].frames[::4])
+    return np.concatenate(pieces)[:num_frames]
+
+
+def trimmed(rows: list[MediaRow]) -> list[MediaRow]:
+    """Return rows without the padding that they all end with."""
+    used = max(int(np.flatnonzero(row.sequence.weights)[-1]) + 1 for row in rows)
+    return [
+        MediaRow(
+            Sequence(
+                row.sequence.ids[:used],
+                row.sequence.weights[:used],
+                row.sequence.answers,
+                row.sequence.asked,
+            ),
+            row.media,
+        )
+        for row in rows
+    ]

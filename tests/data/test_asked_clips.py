@@ -1,0 +1,41 @@
+"""Clips with questions are the engine's clips, cached or not; stills are asked what they show."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mujoco", reason="needs the extra worlds")
+
+from cyclorama.data.asked_clips import CLIP_SHAPES, STILL_KINDS, asked_clips
+from cyclorama.data.worlds_cache import render_cache
+from cyclorama.data.worlds_live import worlds_clips
+
+
+def test_questions_are_the_engines_own_and_survive_a_cache(tmp_path):
+    clips = asked_clips("stage", "val_id", num_clips=4)
+    plain = worlds_clips("stage", "val_id", num_clips=4, shapes=CLIP_SHAPES)
+    cache = render_cache(tmp_path / "cache", clips)
+    for index in range(3):
+        kept, bare = cache[index], plain[index]
+        np.testing.assert_array_equal(kept.frames, bare.frames)
+        assert kept.captions == bare.captions
+        truth = dict(kept.truth)
+        asked, still = truth.pop("questions"), truth.pop("still")
+        assert truth == bare.truth
+        full = plain.episode(index, truth="full").questions
+        assert [(q["kind"], q["text"], q["answer"], tuple(q["choices"])) for q in asked] == [
+            (q.kind, q.text, q.answer, q.choices) for q in full
+        ]
+        assert {q["kind"] for q in still["questions"]} <= set(STILL_KINDS)
+        assert still["caption"].endswith(".")
+        assert " there " in still["caption"]
+
+
+def test_a_still_is_asked_about_what_is_in_it():
+    clips = asked_clips("stage", "train", num_clips=12)
+    for index in range(4):
+        episode = clips.episode(index)
+        sample = clips[index]
+        least = 40 / 2
+        there = [b for b in range(1, 4) if (episode.object_ids[0] == b).sum() >= least]
+        counts = [q["answer"] for q in sample.truth["still"]["questions"] if q["kind"] == "count"]
+        assert counts == ([str(len(there))] if there else [])
