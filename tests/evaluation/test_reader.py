@@ -10,10 +10,12 @@ from typer.testing import CliRunner
 
 from cyclorama.cli.app import app
 from cyclorama.data.needles import KINDS, dictionary_sequence
+from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.evaluation import examples, reader
+from cyclorama.evaluation.bench import ReaderTests, length_name, parse_length
 from cyclorama.evaluation.heat_map import draw_heat_map, found_by_depth
 from cyclorama.evaluation.needle import Trial
-from cyclorama.evaluation.reader import ReaderTests, evaluate_reader, length_name, parse_length
+from cyclorama.evaluation.reader import evaluate_reader
 from cyclorama.evaluation.retrieval import best_passages, passages
 from cyclorama.inference.text import Reader, load_reader
 from cyclorama.media.image import read_image
@@ -97,13 +99,13 @@ def test_retrieval_reads_the_passage_that_names_the_key(weights, tmp_path):
     config = ReaderTests(tests=("retrieval",), lengths=(1024,), num_trials=2)
     found = record(evaluate_reader(tmp_path, config, weights=weights, report=lambda line: None))
     assert found["retrieval_text_1k_asked"] == found["whole_text_1k_asked"] == 2
-    encode = reader.load_tokenizer().encode
+    encode = load_tokenizer().encode
     ids = np.array(encode("The sun was warm and the road was long. " * 400), dtype=np.uint16)
     fact = encode(" The price of zimbelkraut is 77 crowns.")
     ids = np.concatenate((ids[:2100], fact, ids[2100:])).astype(np.uint16)
     cut = passages(ids)
     [best] = best_passages(cut, ["What is the price of zimbelkraut in crowns?"])
-    text = [reader.load_tokenizer().decode(cut[number].tolist()) for number in best]
+    text = [load_tokenizer().decode(cut[number].tolist()) for number in best]
     assert sum("zimbelkraut is 77 crowns" in passage for passage in text) >= 1
     assert best == sorted(best)
     assert np.array_equal(np.concatenate([cut[0], *(part[64:] for part in cut[1:])]), ids)
@@ -164,6 +166,9 @@ def test_the_command_and_what_it_refuses(weights, tmp_path):
     assert (tmp_path / "record.json").is_file()
     for words, message in [
         (("--tests", "needle,haircut"), "no test haircut: there are needle, many"),
+        (("--length", "3h"), "hours need --tests video or audio"),
+        (("--tests", "video"), "test video: these weights read text and no pictures"),
+        (("--speech", tmp_path), "has no effect without --tests speech"),
         (("--length", "long"), "such as 4096, 64k or 10m, got 'long'"),
         (("--length", "64", "--trials", 40), "fill half of 64: ask fewer --trials"),
         (("--dtype", "float8"), "bfloat16, int8, got 'float8'"),

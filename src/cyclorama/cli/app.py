@@ -289,17 +289,20 @@ def evaluate(
     ] = None,
     tests: Annotated[
         str | None,
-        typer.Option(metavar="NAME,...", help="reader: which.  [default: all but retrieval]"),
+        typer.Option(metavar="NAME,...", help="reader: which.  [default: six on text]"),
     ] = None,
     length: Annotated[
         str | None,
-        typer.Option(metavar="N,...", help="reader: tokens, as 4096,1m.  [default: 64k]"),
+        typer.Option(metavar="N,...", help="reader: as 4096,1m,3h.  [default: 64k,1h]"),
     ] = None,
     trials: Annotated[
         int | None, typer.Option(help="reader: questions of a test.  [default: 1000]")
     ] = None,
     haystack: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="reader: hide facts in this text.")
+        Path | None, typer.Option(metavar="FILE", help="reader: hide facts in it.")
+    ] = None,
+    speech: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="reader: recordings and their words.")
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(help="reader: memory as int8 (default) or bfloat16.")
@@ -316,6 +319,7 @@ def evaluate(
             "length": length,
             "trials": trials,
             "haystack": haystack,
+            "speech": speech,
             "dtype": dtype,
         },
     }

@@ -40,16 +40,24 @@ def measure(
 
 def _measure_reader(out: Path, *, seed: int, weights: str, given: Mapping[str, Any]) -> Path:
     from cyclorama.cli.show import say
-    from cyclorama.evaluation.reader import ReaderTests, evaluate_reader, parse_length
+    from cyclorama.evaluation.bench import ReaderTests, parse_duration, parse_length
+    from cyclorama.evaluation.reader import evaluate_reader
 
     settings: dict[str, Any] = {"seed": seed}
     if "tests" in given:
         settings["tests"] = tuple(name.strip() for name in given["tests"].split(","))
     if "length" in given:
-        settings["lengths"] = tuple(parse_length(text) for text in given["length"].split(","))
+        seconds = {text: parse_duration(text) for text in given["length"].split(",")}
+        durations_s = tuple(value for value in seconds.values() if value is not None)
+        lengths = tuple(parse_length(text) for text, value in seconds.items() if value is None)
+        if durations_s and not {"video", "audio"} & set(settings.get("tests", ())):
+            raise ValueError(f"--length {given['length']}: hours need --tests video or audio")
+        settings |= {"durations_s": durations_s} if durations_s else {}
+        settings |= {"lengths": lengths} if lengths else {}
     for option, name in (
         ("trials", "num_trials"),
         ("haystack", "haystack"),
+        ("speech", "speech"),
         ("dtype", "memory_dtype"),
     ):
         if option in given:

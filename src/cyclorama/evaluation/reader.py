@@ -1,35 +1,45 @@
 """The reader's examination: ``cyclorama evaluate reader --out DIR``.
 
-Six papers, and a seventh on request. *needle*: single facts at every depth of every length.
+Six papers, and more on request. *needle*: single facts at every depth of every length.
 *many*: one, ten and a hundred facts in one haystack. *kinds*: one fact among keys of its own
 family, among keys one letter away, several values of one key, several keys in one question, and a
 key that is nowhere. *position*, *shots*, *dictionary*: see `examples`. *retrieval*: the needles'
-questions answered from the best passages alone, and from everything read. All facts are of
-families that no training saw. DIR gets ``record.json`` (flat keys, docs/evaluation.md), every
-question with its answer in ``trials.json``, and the needle's heat map, ``picture.png``. Texts,
-facts and questions are functions of the seed. Leaves out pictures, films and sound.
+questions answered from the best passages alone, and from everything read. *video* and *audio* hide
+cards and words in hours (`hidden`); *questions*, *captions* and *speech* are about clips and voices
+(`media`); these only when named. All facts are of families that no training saw. DIR gets
+``record.json`` (flat keys, docs/evaluation.md), every question with its answer in ``trials.json``,
+and the needle's heat map, ``picture.png``. Texts, facts and questions are functions of the seed.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from cyclorama.data.needles import KINDS, Needle, Question, draw_set
-from cyclorama.data.texts import Texts, generated_texts, open_texts
-from cyclorama.data.tokenizer import load_tokenizer
+from cyclorama.data.texts import generated_texts, open_texts
+from cyclorama.evaluation import media
+from cyclorama.evaluation.bench import (
+    HIDES_IN,
+    NUM_HAYSTACKS,
+    Bench,
+    ReaderTests,
+    check_reads,
+    is_text_file,
+    length_name,
+    media_haystack,
+    portions,
+)
 from cyclorama.evaluation.examples import many_shots, nats_by_position, translate
 from cyclorama.evaluation.heat_map import draw_heat_map
-from cyclorama.evaluation.needle import HaystackCost, Trial, singles, try_haystack
+from cyclorama.evaluation.needle import singles
 from cyclorama.evaluation.outcome import Outcome, flat_keys, merged, print_outcome, raw_rows
 from cyclorama.evaluation.retrieval import ask_retrieved, load_bm25s
 from cyclorama.inference.text import Reader, load_reader, read_tokens
 from cyclorama.record import environment, write_json
 
-NUM_HAYSTACKS = 10
-GOLDEN = 0.618034  # of any number of haystacks, the depths together are spread evenly
 MANY = (1, 10, 100)
 SET_SIZE = 3
 EXAMPLE_TOKENS = 24_576  # of a label map or a dictionary: some 2,000 shots
@@ -38,93 +48,12 @@ GENERATED_TOKENS = 1 << 20
 PROSE_SEED = 1_000  # training makes its prose from seed 0
 
 
-@dataclass(frozen=True)
-class ReaderTests:
-    """What is examined: lengths in tokens, and how many questions a test asks at each."""
-
-    tests: tuple[str, ...] = ("needle", "many", "kinds", "position", "shots", "dictionary")
-    lengths: tuple[int, ...] = (65_536,)
-    num_trials: int = 1000
-    seed: int = 0
-    haystack: Path | None = None  # any text; None: prose that a grammar makes
-    memory_dtype: str = "int8"
-
-
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """What all tests share."""
-
-    reader: Reader
-    texts: Texts
-    config: ReaderTests
-    report: Callable[[str], None]
-
-    def rng(self, *numbers: int) -> np.random.Generator:
-        """Return the generator of one haystack of one test."""
-        return np.random.default_rng([self.config.seed, *numbers])
-
-    def text(self, num_tokens: int, number: int = 0) -> np.ndarray:
-        """Return the text of haystack ``number``; each begins elsewhere, and repeats if short."""
-        start = number * len(self.texts) // NUM_HAYSTACKS
-        return self.texts.stream(num_tokens, start=start)
-
-    def attempt(
-        self,
-        num_tokens: int,
-        number: int,
-        *,
-        needles: Sequence[Needle],
-        questions: Sequence[Question],
-    ) -> tuple[list[Trial], HaystackCost, np.ndarray]:
-        """Try one haystack that is exactly ``num_tokens`` long with its facts."""
-        encode = load_tokenizer().encode
-        room = sum(len(encode(" " + needle.statement)) for needle in needles)
-        if room > num_tokens / 2:
-            raise ValueError(
-                f"{len(needles)} facts of {room} tokens fill half of {num_tokens}: "
-                "ask fewer --trials, or a longer --length"
-            )
-        trials, cost, reading = try_haystack(
-            self.reader,
-            self.text(num_tokens - room, number),
-            needles=needles,
-            questions=questions,
-            number=number,
-            offset=(0.5 + GOLDEN * number) % 1,
-            memory_dtype=self.config.memory_dtype,
-        )
-        right = sum(trial.right for trial in trials)
-        self.report(
-            f"{length_name(num_tokens)} tokens, haystack {number + 1}: read in "
-            f"{cost.prefill_s:.1f} s, {right} of {len(trials)} right"
-        )
-        return trials, cost, reading.ids
-
-
-def length_name(num_tokens: int) -> str:
-    """Return 64k for 65,536, 10m for 10,485,760, and other numbers as they are."""
-    for unit, size in (("m", 1 << 20), ("k", 1 << 10)):
-        if num_tokens % size == 0:
-            return f"{num_tokens // size}{unit}"
-    return str(num_tokens)
-
-
-def parse_length(text: str) -> int:
-    """Return the tokens of "4096", "64k" (65,536) or "10m" (10,485,760); else ValueError."""
-    digits = text.strip().lower()
-    size = {"k": 1 << 10, "m": 1 << 20}.get(digits[-1:], 1)
-    digits = digits[:-1] if size > 1 else digits
-    if not digits.isdecimal() or int(digits) == 0:
-        raise ValueError(f"a length is a number of tokens such as 4096, 64k or 10m, got {text!r}")
-    return int(digits) * size
-
-
 def _needle(bench: Bench) -> Outcome:
     """Ask single facts at even depths of up to ten haystacks of every length."""
     outcome, config = Outcome(), bench.config
     for length in config.lengths:
         name, costs = length_name(length), []
-        for number, num in enumerate(_portions(config.num_trials)):
+        for number, num in enumerate(portions(config.num_trials, NUM_HAYSTACKS)):
             needles = draw_set(bench.rng(0, length, number), num=num, split="test").needles
             trials, cost, _ = bench.attempt(
                 length, number, needles=needles, questions=singles(needles)
@@ -161,7 +90,7 @@ def _kinds(bench: Bench) -> Outcome:
     kinds = KINDS[1:]
     each = math.ceil(config.num_trials / len(kinds))
     for length in config.lengths:
-        for number, num in enumerate(_portions(each)):
+        for number, num in enumerate(portions(each, NUM_HAYSTACKS)):
             needles, questions = _mixed(bench.rng(2, length, number), kinds, num=num)
             trials, _, _ = bench.attempt(length, number, needles=needles, questions=questions)
             for trial in trials:
@@ -241,6 +170,7 @@ TESTS: dict[str, Callable[[Bench], Outcome]] = {
     "shots": _shots,
     "dictionary": _dictionary,
     "retrieval": _retrieval,
+    **media.TESTS,
 }
 
 
@@ -253,17 +183,13 @@ def evaluate_reader(
 ) -> Path:
     """Examine a reader, print a table, and return the record's path.
 
-    ValueError for a test, a text or weights that do not exist, and for lengths that have no room;
-    ModuleNotFoundError naming the extra where ``retrieval`` needs it.
+    ValueError for a test, a file or weights that do not exist, for lengths that have no room, and
+    for weights that do not read what a test shows; ImportError naming the extra that a test needs.
     """
     _check(config)
     reader = load_reader(weights)
-    texts = (
-        open_texts([config.haystack])
-        if config.haystack
-        else generated_texts(GENERATED_TOKENS, seed=PROSE_SEED + config.seed)
-    )
-    bench = Bench(reader, texts, config, report)
+    check_reads(config.tests, reader.lm.config)
+    bench = _open_bench(reader, config, report)
     outcomes: dict[str, Outcome] = {}
     for name in config.tests:  # each is written at once: the next may take an hour
         outcomes[name] = TESTS[name](bench)
@@ -272,6 +198,20 @@ def evaluate_reader(
         merged(outcomes.values()), title="the reader, facts of families that no training saw"
     )
     return out / "record.json"
+
+
+def _open_bench(reader: Reader, config: ReaderTests, report: Callable[[str], None]) -> Bench:
+    """Return the bench with the user's haystack, of which every test that hides makes use."""
+    path = config.haystack
+    if path is None or not is_text_file(path):
+        texts = generated_texts(GENERATED_TOKENS, seed=PROSE_SEED + config.seed)
+        config_lm = reader.lm.config
+        item = media_haystack(path, config.tests, config=config_lm) if path else None
+        return Bench(reader, texts, config, report, item)
+    uses = {HIDES_IN[test] for test in config.tests if test in HIDES_IN}
+    if uses != {"text"}:
+        raise ValueError(f"{path} is text, of no use to --tests {','.join(config.tests)}")
+    return Bench(reader, open_texts([path]), config, report)
 
 
 def _write(out: Path, bench: Bench, outcomes: Mapping[str, Outcome]) -> None:
@@ -293,6 +233,7 @@ def _write(out: Path, bench: Bench, outcomes: Mapping[str, Outcome]) -> None:
             **asdict(config),
             "tests": list(outcomes),
             "haystack": config.haystack.name if config.haystack else "generated",
+            "speech": config.speech.name if config.speech else None,
             "haystack_tokens": len(bench.texts),
             "weights_sha256": bench.reader.checksum,
             "environment": environment(),
@@ -301,6 +242,8 @@ def _write(out: Path, bench: Bench, outcomes: Mapping[str, Outcome]) -> None:
 
 
 def _check(config: ReaderTests) -> None:
+    if config.speech and "speech" not in config.tests:
+        raise ValueError(f"--speech {config.speech} has no effect without --tests speech")
     if unknown := [name for name in config.tests if name not in TESTS]:
         raise ValueError(f"no test {', '.join(unknown)}: there are {', '.join(TESTS)}")
     if not config.tests or not config.lengths or config.num_trials < 1 or config.seed < 0:
@@ -308,12 +251,6 @@ def _check(config: ReaderTests) -> None:
             "need a test, a length, at least 1 trial and a seed of at least 0: got "
             f"{list(config.tests)}, {list(config.lengths)}, {config.num_trials}, {config.seed}"
         )
-
-
-def _portions(num: int) -> list[int]:
-    """Return ``num`` questions dealt to at most ten haystacks."""
-    haystacks = min(NUM_HAYSTACKS, num)
-    return [num * (n + 1) // haystacks - num * n // haystacks for n in range(haystacks)]
 
 
 def _mixed(
