@@ -99,12 +99,12 @@ def test_chunks_of_the_memory_do_not_matter(reader, monkeypatch, chunk):
 def assert_same_reading(one, other):
     for name in ("k_SK", "v_SK"):
         torch.testing.assert_close(
-            getattr(one.memory, name), getattr(other.memory, name), rtol=1e-5, atol=1e-6
+            getattr(one.memory, name), getattr(other.memory, name), rtol=1e-4, atol=1e-5
         )
     assert np.array_equal(one.ids, other.ids)
     assert one.memory.num_cards == other.memory.num_cards == one.state.num_read
     for past, wanted in zip(one.state.layers, other.state.layers, strict=True):
-        torch.testing.assert_close(past.k_BWGK, wanted.k_BWGK, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(past.k_BWGK, wanted.k_BWGK, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("piece", [5, 36, 37])
