@@ -90,9 +90,7 @@ def test_what_is_no_text_is_refused_when_it_is_named(folder, tmp_path):
         file_stream([tmp_path / "nothing.txt"])
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "x").write_bytes(b"\0")
-    with pytest.raises(
-        ValueError, match=r"in .*bare \(0 empty files, 1 that these"
-    ):
+    with pytest.raises(ValueError, match=r"in .*bare \(0 empty files, 1 that these"):
         file_stream([tmp_path / "bare"])
 
 
