@@ -77,7 +77,9 @@ def test_a_batch_of_each_kind_trains(kind, shelves):
     assert not batch.tokens.crossbatch
     torch.manual_seed(0)
     model = LM(TINY)
-    loss, _ = reading_loss(model, batch, generator=torch.Generator().manual_seed(0))
+    loss, metrics = reading_loss(model, batch, generator=torch.Generator().manual_seed(0))
+    assert set(metrics) == {f"{kind}_nats", f"{kind}_right"}
+    assert metrics[f"{kind}_nats"] == pytest.approx(np.log(8192), abs=1)
     loss.backward()
     stem = model.frames if NEEDS[kind] == "pictures" else model.sounds
     assert next(stem.parameters()).grad.norm() > 0

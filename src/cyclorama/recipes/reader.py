@@ -112,14 +112,8 @@ class ReadingBatches:
         rng = np.random.default_rng([self.seed, step])
         if stage.media and (kind := draw_kind(rng, stage.media)) != TEXT:
             assert self.shelves is not None  # `run` opens what its stages draw
-            return draw_batch(
-                rng,
-                self.shelves,
-                kind=kind,
-                batch=stage.batch,
-                num_tokens=stage.num_tokens,
-                share=stage.share,
-            )
+            size = {"batch": stage.batch, "num_tokens": stage.num_tokens}
+            return draw_batch(rng, self.shelves, kind=kind, share=stage.share, **size)
         rows = _sequences(rng, self.texts, stage=stage)
         ids = torch.from_numpy(np.stack([row.ids for row in rows]).astype(np.int64))
         weights = torch.from_numpy(np.stack([row.weights for row in rows[: stage.batch]]))
@@ -204,10 +198,11 @@ def run(
 def reading_loss(
     model: LM, batch: TokenBatch | MediaBatch, *, generator: torch.Generator
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """Return the loss of a batch of either sort."""
-    if isinstance(batch, MediaBatch):
-        return media_token_loss(model, batch, generator=generator)
-    return next_token_loss(model, batch, generator=generator)
+    """Return the loss of a batch of either sort; what media are asked is told by their kind."""
+    if isinstance(batch, TokenBatch):
+        return next_token_loss(model, batch, generator=generator)
+    loss, metrics = media_token_loss(model, batch, generator=generator)
+    return loss, {f"{batch.kind}_{name}": metrics[f"answer_{name}"] for name in ("nats", "right")}
 
 
 def _check_stages(stages: dict[str, ReadingConfig], reads: tuple[str, ...]) -> None:

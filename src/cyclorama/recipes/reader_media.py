@@ -9,7 +9,7 @@ one film, and each number is shown once.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +31,11 @@ from cyclorama.data.spoken import Utterances, build_utterances
 from cyclorama.data.worlds_cache import render_cache
 from cyclorama.training.media_tokens import MediaBatch, media_batch
 
-# Tokens of a row at most; films and sounds are as long as the stage's texts.
-ROW_TOKENS = {"clips": 768, "images": 384, "digits": 256, "sentences": 448}
+# Tokens of a row at most, and of the longest of a batch mostly; films and sounds are as long as the
+# stage's texts.
+ROW_TOKENS = {
+    "clips": (768, 576), "images": (384, 144), "digits": (256, 144), "sentences": (448, 192),
+}  # fmt: skip
 LEAST_TOKENS = {"films": 256, "sounds": 512}
 NEEDS = {
     "clips": "pictures", "images": "pictures", "films": "pictures",
@@ -139,13 +142,13 @@ def draw_batch(
 
     With ``share`` rows of films see each other, as parts of one film.
     """
-    length = ROW_TOKENS.get(kind, num_tokens)
-    num_rows = max(1, batch * num_tokens // length)
+    length, mostly = ROW_TOKENS.get(kind, (num_tokens, num_tokens))
+    num_rows = max(1, batch * num_tokens // mostly)
     if kind == "films":
         rows = _film_rows(rng, shelves, num_rows, length)
     else:
         rows = [_row(rng, shelves, kind, length) for _ in range(num_rows)]
-    return media_batch(trimmed(rows), share=share and kind == "films")
+    return replace(media_batch(trimmed(rows), share=share and kind == "films"), kind=kind)
 
 
 def _film_rows(

@@ -28,6 +28,7 @@ class MediaBatch:
     tokens: TokenBatch
     media: tuple[Tensor, ...]  # frames uint8 (T, H, W, 3) and seconds of sound (B, 16352)
     num_places: int
+    kind: str = "media"  # of what its rows are
 
 
 @dataclass(frozen=True, eq=False)
