@@ -225,7 +225,7 @@ def _check_stages(stages: dict[str, ReadingConfig], reads: tuple[str, ...]) -> N
 
 STAGES = {
     "a": ReadingConfig(
-        num_steps=1000,
+        num_steps=400,
         batch=16,
         num_tokens=384,
         families=("meaning", "magic_number", "telephone", "access_code"),
