@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent
 # Name -> SHA-256 of the file; written by hand when a weight is replaced.
 BUNDLED: dict[str, str] = {
     "autoencoder": "b1ecd9c03e028afc64d6a38cb27902aa7b11694851058954271dbd4ed73e54f3",
-    "maker": "7c3e07330fe4594d4f77adace80327c1be5d04c210e6fc80822eeae01024fbc5",
+    "maker": "9ad917a7049d840ef396c8fafe9db42d440a40f12e86875f53ec3e16ffb5e1b6",
     "probe": "7220692c4d9ca4fa86a8d541182c0841098fc15f74e26913806374997857d8ce",
 }
 
