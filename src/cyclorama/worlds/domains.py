@@ -136,8 +136,8 @@ FULL = Domain(
     distance_m=(3.1, 3.9),
     own_colour=0.5,
 )
-# A check drops every other scene of two objects and nine of ten of three, so that the stage shows
-# one object in three of five clips; this one shows two in more than half of its clips. Cylinders,
+# Beside scenes of one object, the check drops every other one of two and five of six of three, so
+# that the stage shows one in three of five clips; this one shows two in more than half of its clips. Cylinders,
 # hardest to tell from cubes at this size, come twice as often.
 PRACTICE = replace(
     STAGE,
