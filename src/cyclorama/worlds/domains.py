@@ -137,8 +137,8 @@ FULL = Domain(
     own_colour=0.5,
 )
 # Beside scenes of one object, the check drops every other one of two and five of six of three, so
-# that the stage shows one in three of five clips; this one shows two in more than half of its clips. Cylinders,
-# hardest to tell from cubes at this size, come twice as often.
+# that the stage shows one in three of five clips; this one shows two in more than half of its own.
+# Cylinders, hardest to tell from cubes at this size, come twice as often.
 PRACTICE = replace(
     STAGE,
     name="practice",
