@@ -96,7 +96,7 @@ def test_a_transcript_is_of_stretches_that_together_are_the_sound(reader, tmp_pa
         return f"{len(stretch)} {max_tokens}"
 
     monkeypatch.setattr(describe, "transcribe_samples", hear)
-    monkeypatch.setattr(describe, "SECONDS_AT_ONCE", 10)
+    monkeypatch.setattr(describe.files, "SECONDS_AT_ONCE", 10)
     lines = [*transcribe_file(reader, tmp_path / "sound.wav")]
     np.testing.assert_allclose(np.concatenate(heard), samples, atol=1e-3)
     assert max(map(len, heard)) <= 12 * SOUND_RATE_HZ

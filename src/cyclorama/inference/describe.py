@@ -5,6 +5,7 @@ A long sound is cut where it is quietest, so that no word is cut in two, into st
 twelve seconds; each stretch is read on its own and gives a line with its instant.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,10 +20,10 @@ from cyclorama.data.passages import (
     video_passages,
 )
 from cyclorama.data.requests import SAID_REQUEST, caption_request
-from cyclorama.inference.files import SECONDS_AT_ONCE, Viewing, sound_length_s
+from cyclorama.inference import files
+from cyclorama.inference.files import Viewing, read_minutes, sound_length_s
 from cyclorama.inference.messages import answer_all, file_stream
 from cyclorama.inference.text import Reader, read_stream
-from cyclorama.media.audio import read_audio
 from cyclorama.shapes import SOUND_RATE_HZ
 
 LONGEST_S, SHORTEST_S = 12, 8  # a stretch ends at the quietest instant between these
@@ -70,15 +71,9 @@ def transcribe_file(
     viewing = viewing or Viewing()
     duration_s = sound_length_s(path, config=reader.lm.config, viewing=viewing)
     held, first = np.zeros(0, np.float32), 0
-    for start_s in range(0, int(np.ceil(duration_s)), SECONDS_AT_ONCE):
-        is_last = start_s + SECONDS_AT_ONCE >= duration_s
-        samples = read_audio(
-            path,
-            rate_hz=SOUND_RATE_HZ,
-            start_s=start_s,
-            duration_s=None if is_last else SECONDS_AT_ONCE,
-            limits=viewing.limits,
-        )
+    num_seconds = math.ceil(duration_s)
+    for minute, samples in enumerate(read_minutes(path, num_seconds, viewing=viewing), start=1):
+        is_last = minute * files.SECONDS_AT_ONCE >= num_seconds
         held = np.concatenate((held, samples))
         while len(held) and (is_last or len(held) > LONGEST_S * SOUND_RATE_HZ):
             stop = quiet_cut(held)

@@ -173,6 +173,19 @@ def _film_item(path: Path, info: VideoInfo, viewing: Viewing) -> Item:
     )
 
 
+def read_minutes(path: Path, num_seconds: int, *, viewing: Viewing) -> Iterator[np.ndarray]:
+    """Yield a sound of ``num_seconds`` minute by minute, float32 at 16 kHz; the last to its end."""
+    for first in range(0, num_seconds, SECONDS_AT_ONCE):
+        is_last = first + SECONDS_AT_ONCE >= num_seconds
+        yield read_audio(
+            path,
+            rate_hz=SOUND_RATE_HZ,
+            start_s=first,
+            duration_s=None if is_last else SECONDS_AT_ONCE,
+            limits=viewing.limits,
+        )
+
+
 def _sound_item(path: Path, viewing: Viewing) -> Item:
     duration_s = probe_audio(path).duration_s
     _check_length(path, duration_s, viewing)
@@ -181,17 +194,9 @@ def _sound_item(path: Path, viewing: Viewing) -> Item:
 
     def chunks() -> Iterator[np.ndarray]:
         before = np.zeros(0, np.float32)
-        for first in range(0, num_seconds, SECONDS_AT_ONCE):
-            num = min(SECONDS_AT_ONCE, num_seconds - first)
-            is_last = first + num == num_seconds
-            samples = read_audio(
-                path,
-                rate_hz=SOUND_RATE_HZ,
-                start_s=first,
-                duration_s=None if is_last else num,
-                limits=viewing.limits,
-            )[: num * SOUND_RATE_HZ]
-            samples = np.pad(samples, (0, num * SOUND_RATE_HZ - len(samples)))
+        for first, read in enumerate(read_minutes(path, num_seconds, viewing=viewing)):
+            size = min(SECONDS_AT_ONCE, num_seconds - first * SECONDS_AT_ONCE) * SOUND_RATE_HZ
+            samples = np.pad(read[:size], (0, max(0, size - len(read))))
             yield seconds_of(samples, before=before)
             before = samples
 
