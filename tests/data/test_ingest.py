@@ -234,7 +234,9 @@ def test_killed_at_any_moment(folder: Path, done: Path, tmp_path: Path) -> None:
 def test_rows_of_other_making_stay(folder: Path, done: Path, tmp_path: Path) -> None:
     store = tmp_path / "x.lance"
     ingest(folder / "sub", store, config=CONFIG, num_workers=0)
-    append_samples(store, [open_store(done)[0]])
+    held = set(read_columns(store, ["id"])["id"])
+    foreign = next(sample for sample in open_store(done) if sample.id not in held)
+    append_samples(store, [foreign])  # samples are in the order of hashes
     ingest(folder / "sub", store, config=CONFIG, num_workers=0)
     assert len(open_store(store)) == 2
 
