@@ -56,8 +56,8 @@ class Weights:
 class Plan:
     """What a sequence of needles is made of.
 
-    ``families`` empty: all of the split, a few in a batch. Of the questions ``absent_share`` ask
-    for a key that is nowhere.
+    ``families`` empty: all of the split, a few in a batch; ``made_share`` of them give way to
+    families that a grammar makes. Of the questions ``absent_share`` ask for a key that is nowhere.
     """
 
     num_tokens: int
@@ -66,6 +66,7 @@ class Plan:
     split: str = "train"
     families: tuple[str, ...] = ()
     absent_share: float = 0.1
+    made_share: float = 0.0
     weights: Weights = Weights()
 
 

@@ -18,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from cyclorama.data.needle_draws import draw_key, draw_value, near_key, pick
+from cyclorama.data.needle_grammar import made_template
 from cyclorama.data.needle_stream import (
     ABSENT,
     ANSWER,
@@ -63,7 +64,7 @@ def draw_needle(
     rng: np.random.Generator, *, split: str = "train", taken: dict[str, str] | None = None
 ) -> Needle:
     """Return one needle of a random family; its key is not in ``taken``, and is added to it."""
-    template = _template(rng, family_names(split), split=split)
+    template = _template(rng, _families(split, ()))
     key = _fresh_key(rng, template, split=split, taken={} if taken is None else taken)
     return _needle(rng, template, key, draw_value(rng, template.value))
 
@@ -86,15 +87,27 @@ def draw_set(
     """
     if kind not in KINDS or num < 1:
         raise ValueError(f"num must be >= 1 and kind one of {' '.join(KINDS)}: got {num}, {kind!r}")
-    names = family_names(split, families)
-    taken = {} if taken is None else taken
+    chosen = _families(split, families)
+    return _set_of(rng, chosen, num=num, kind=kind, split=split, taken={} if taken is None else taken)
+
+
+def _set_of(
+    rng: np.random.Generator,
+    families: Many[Template],
+    *,
+    num: int,
+    kind: str,
+    split: str,
+    taken: dict[str, str],
+) -> NeedleSet:
+    """Return a set of `draw_set` from these families."""
     plural = kind in ("multi_value", "multi_query")
-    template = _template(rng, names, split=split, plural=plural)
+    template = _template(rng, families, plural=plural)
     needles: list[Needle] = []
     key, values = "", set()
     for number in range(num):
         if kind == "single" and number:
-            template = _template(rng, names, split=split)
+            template = _template(rng, families)
         if kind != "multi_value" or not number:
             near = key if kind in ("hard", "absent") else ""
             key = _fresh_key(rng, template, split=split, taken=taken, near=near)
@@ -102,7 +115,7 @@ def draw_set(
         values.add(value)
         needles.append(_needle(rng, template, key, value))
     if kind == "absent":
-        question = _absent_question(rng, needles, split=split, taken=taken)
+        question = _absent_question(rng, families, needles, split=split, taken=taken)
         return NeedleSet(tuple(needles), (question,))
     return NeedleSet(tuple(needles), _questions(rng, template, needles, kind=kind))
 
@@ -127,11 +140,14 @@ def needle_batch(
     num_needles, num_questions = plan.num_needles, plan.num_questions
     if not 0 <= num_questions <= num_needles:
         raise ValueError(f"num_questions must be in [0, {num_needles}], got {num_questions}")
-    names = family_names(plan.split, plan.families)
-    names = tuple(names[i] for i in rng.permutation(len(names))[: int(rng.integers(2, 9))])
+    written = _families(plan.split, plan.families)
+    some = rng.permutation(len(written))[: int(rng.integers(2, 9))]
+    families = tuple(
+        made_template(rng) if rng.random() < plan.made_share else written[i] for i in some
+    )
     taken: dict[str, str] = {}
     windows = [texts.window(rng, plan.num_tokens) for _ in range(batch)]
-    drafts = [_fitting(rng, plan, families=names, taken=taken) for _ in range(batch)]
+    drafts = [_fitting(rng, plan, (families, written), taken=taken) for _ in range(batch)]
     spoken = [load_tokenizer().decode(window) for window in windows]
     spoken += [needle.statement for needles, _ in drafts for needle in needles]
     everything = "\n".join(spoken).lower()
@@ -139,7 +155,14 @@ def needle_batch(
     for window, (needles, questions) in zip(windows, drafts, strict=True):
         asked = [
             question
-            or _absent_question(rng, needles, split=plan.split, taken=taken, everything=everything)
+            or _absent_question(
+                rng,
+                (*families, *written),
+                needles,
+                split=plan.split,
+                taken=taken,
+                everything=everything,
+            )
             for question in questions
         ]
         rows.append(_assembled(rng, window, needles=needles, questions=asked, weights=plan.weights))
@@ -158,13 +181,19 @@ def family_names(split: str, chosen: Many[str] = ()) -> tuple[str, ...]:
     return tuple(chosen) or known
 
 
+def _families(split: str, chosen: Many[str]) -> tuple[Template, ...]:
+    names = family_names(split, chosen)
+    return tuple(template for template in TEMPLATES[split] if template.name in names)
+
+
 def _template(
-    rng: np.random.Generator, names: Many[str], *, split: str, plural: bool = False
+    rng: np.random.Generator, families: Many[Template], *, plural: bool = False
 ) -> Template:
-    """Return a family among ``names``; with ``plural``, one that can ask for several."""
-    choice = [t for t in TEMPLATES[split] if t.name in names and (t.plurals or not plural)]
+    """Return one of ``families``; with ``plural``, one that can ask for several."""
+    choice = [template for template in families if template.plurals or not plural]
     if not choice:
-        raise ValueError(f"none of the families {', '.join(names)} can ask for several at once")
+        names = ", ".join(template.name for template in families)
+        raise ValueError(f"none of the families {names} can ask for several at once")
     return choice[int(rng.integers(len(choice)))]
 
 
@@ -233,6 +262,7 @@ def _listed(keys: Many[str]) -> str:
 
 def _absent_question(
     rng: np.random.Generator,
+    families: Many[Template],
     needles: Many[Needle],
     *,
     split: str,
@@ -241,7 +271,7 @@ def _absent_question(
 ) -> Question:
     """Return a question of the family of some needle about a key that no needle has."""
     model = needles[int(rng.integers(len(needles)))]
-    template = next(t for t in TEMPLATES[split] if t.name == model.family)
+    template = next(template for template in families if template.name == model.family)
     key = _fresh_key(
         rng,
         template,
@@ -255,16 +285,20 @@ def _absent_question(
 
 
 def _fitting(
-    rng: np.random.Generator, plan: Plan, *, families: Many[str], taken: dict[str, str]
+    rng: np.random.Generator,
+    plan: Plan,
+    choices: tuple[Many[Template], Many[Template]],
+    *,
+    taken: dict[str, str],
 ) -> tuple[list[Needle], list[Question | None]]:
     """Return a draft that leaves room for text; by chance a draft can be all long hex numbers.
 
-    When the drawn families are too wordy, all of the plan are tried.
+    When the families drawn for the batch, the first of ``choices``, are too wordy, the second's
+    are tried.
     """
     encode, size = load_tokenizer().encode, 0
     for trial in range(12):
-        names = families if trial < 4 else family_names(plan.split, plan.families)
-        needles, questions = _draft(rng, plan, families=names, taken=taken)
+        needles, questions = _draft(rng, plan, families=choices[trial >= 4], taken=taken)
         size = sum(len(encode(needle.statement)) + 1 for needle in needles)
         for question in questions:
             # An absent question is not drawn yet: none is longer than 48 tokens with its answer.
@@ -279,10 +313,10 @@ def _fitting(
 
 
 def _draft(
-    rng: np.random.Generator, plan: Plan, *, families: Many[str], taken: dict[str, str]
+    rng: np.random.Generator, plan: Plan, *, families: Many[Template], taken: dict[str, str]
 ) -> tuple[list[Needle], list[Question | None]]:
     """Return needles and questions of one sequence; None stands for one that will be absent."""
-    plural = any(t.plurals for t in TEMPLATES[plan.split] if t.name in families)
+    plural = any(template.plurals for template in families)
     odds = np.array([0.35, 0.2, 0.2, 0.1, 0.15] if plural else [0.45, 0.3, 0.25])
     needles: list[Needle] = []
     offered: list[Question] = []
@@ -293,7 +327,7 @@ def _draft(
         if kind == "multi_value":
             num = min(num, spare + 1)
             spare -= num - 1
-        drawn = draw_set(rng, num=num, kind=kind, split=plan.split, families=families, taken=taken)
+        drawn = _set_of(rng, families, num=num, kind=kind, split=plan.split, taken=taken)
         offset = len(needles)
         needles += drawn.needles
         offered += [

@@ -63,6 +63,7 @@ class ReadingConfig(Config):
     batch: int = 8
     num_tokens: int = 1024
     families: tuple[str, ...] = ()  # of needles; empty: all that training may see
+    made_share: float = 0.0  # of the families, made up by a grammar for a batch
     num_needles: int = 14  # a sequence
     num_questions: int = 14
     absent_share: float = 0.1  # of the questions, about a key that is nowhere
@@ -134,6 +135,7 @@ def _sequences(rng: np.random.Generator, texts: Texts, *, stage: ReadingConfig) 
         num_questions=stage.num_questions,
         families=stage.families,
         absent_share=stage.absent_share,
+        made_share=stage.made_share,
         weights=weights,
     )
     first = int(rng.integers(len(tasks)))
