@@ -30,7 +30,7 @@ NOUNS = listed(
     payment penalty permit phrase plan plea pledge point post prayer prediction present prize profit
     promise proof proverb purpose quota rank rate reason receipt recipe record refuge remark remedy
     rent reply report request result reward rhyme riddle right role route rule rumour salary seal
-    season seat secret sentence sequence shade share sign signal size slogan song source speed spell
+    season seat sentence sequence shade share sign signal size slogan song source speed spell
     spot stage stake standard station story subject suit sum surname symbol target task tax
     theme theory ticket title toast token toll tone total toy trace track trick trophy truth tune
     type unit use verdict version view vote vow wage warning weakness weapon weight wish word"""
@@ -61,11 +61,11 @@ PREPOSITIONS = listed(
 )
 BEARERS = listed(
     """abbey account album archive army barge barn brig cabin camp carriage caravan chapel church
-    clan clinic club college colony company council county court crew district drawer duke envelope
-    factory family farm ferry file firm folder fort gang garden ghost guest guild hall hamlet heiress
-    hotel house inn island junction kingdom lady library lodge lord machine mansion market master
-    mill mine monastery office order palace parish party pavilion pier plot pool port prince prison
-    project province pupil ranch region regiment road room school schooner sector server shed shelf
+    clan clinic club college colony company council county court crew district drawer duke
+    envelope factory family farm ferry file firm folder fort gang garden ghost guest guild hall hamlet
+    heiress hotel house inn island junction kingdom lady library lodge lord machine mansion market master
+    mill mine monastery office order palace parish party pavilion pier plot pool port prince
+    prison project province pupil ranch region regiment road room school schooner sector server shed shelf
     ship shop shrine sir site society stable statue stranger street studio suite team temple
     theatre tribe tunnel unit valley vault vessel village ward warehouse well widow wing workshop"""
 )
@@ -73,8 +73,8 @@ PLURALS = tuple(word + "s" for word in (*OBJECTS, *ANIMALS) if re.search("[^sxhy
 WITNESSES = tuple(f"{trade}s" for trade in TRADES) + listed("visitors travellers records")
 OPENINGS = listed(
     "|||||||Note that|It is said that|Long ago|As everyone knows,|Once upon a time|In those days|"
-    "The papers state:|According to an old book,|By the way,|Reminder:|To this day|I have heard it: |"
-    "Long after that,|In fact,|It so happens that",
+    "The papers state:|According to an old book,|By the way,|Reminder:|To this day|"
+    "I have heard it: |Long after that,|In fact,|It so happens that",
     "|",
 )  # fmt: skip
 _KEYS = ("pair", "triple", "name", "person", "place", "id", "digits")
@@ -120,8 +120,8 @@ _VERB_STATEMENTS = listed(
     "|",
 )
 _VERB_QUESTIONS = listed(
-    """What does {s} {do}{_p}?|{P} what does {s} {do}?|What did {s} {do}{_p}?|What is {did} {p} {s}?|
-    Who or what {did} {p} {s}?|{P} whom does {s} {do}?|What was it that {s} {did}{_p}?|
+    """What does {s} {do}{_p}?|{P} what does {s} {do}?|What did {s} {do}{_p}?|
+    What is {did} {p} {s}?|Who or what {did} {p} {s}?|{P} whom does {s} {do}?|What was it that {s} {did}{_p}?|
     {P} what was {s} {did}?|To whom does the {n} {do} {s}?|
     What does the {n} of {s} {do}{_p}?|Who {did} {p} {s}?|Who {did} the {n} {p} {s}?|
     What will {s} {do}{_p}?|{P} what did {w} {do} {s}?""",

@@ -87,8 +87,8 @@ def draw_set(
     """
     if kind not in KINDS or num < 1:
         raise ValueError(f"num must be >= 1 and kind one of {' '.join(KINDS)}: got {num}, {kind!r}")
-    chosen = _families(split, families)
-    return _set_of(rng, chosen, num=num, kind=kind, split=split, taken={} if taken is None else taken)
+    taken = {} if taken is None else taken
+    return _set_of(rng, _families(split, families), num=num, kind=kind, split=split, taken=taken)
 
 
 def _set_of(
