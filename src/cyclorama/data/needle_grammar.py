@@ -19,37 +19,38 @@ from cyclorama.data.needle_words import ADJECTIVES, ANIMALS, OBJECTS, TRADES, Te
 
 NOUNS = listed(
     """address age aim alias allowance anthem answer badge ballot banner bargain bet bill birthday
-    blessing bond bounty breed bribe burden call caption cause charm charter claim clue code colour
-    command comfort complaint crest crime cure curse custom dance date deadline debt decree delight
-    demand deposit depth design destiny device diet disguise dish dowry draft dream duty emblem
-    entry errand excuse exit fare fate favour fear fee fine flavour formula fortune game gift
-    goal grade greeting guess habit handle harvest heading heir height hint hobby honour hope idea
-    index inscription invoice item joke journey kind label law league lesson letter level licence
-    limit line load loan lot mark match measure medal medicine memory mission model mood name nature
-    nickname note notice number oath object offer opinion option order origin password path pattern
-    payment penalty permit phrase plan plea pledge point post prayer prediction present prize profit
-    promise proof proverb purpose quota rank rate reason receipt recipe record refuge remark remedy
-    rent reply report request result reward rhyme riddle right role route rule rumour salary seal
-    season seat sentence sequence shade share sign signal size slogan song source speed spell
-    spot stage stake standard station story subject suit sum surname symbol target task tax
-    theme theory ticket title toast token toll tone total toy trace track trick trophy truth tune
-    type unit use verdict version view vote vow wage warning weakness weapon weight wish word"""
+    blessing bond bounty breed bribe burden call caption cause charm charter claim clue code
+    colour command comfort complaint crest crime cure curse custom dance date deadline debt
+    decree delight demand deposit depth design destiny device diet disguise dish dowry draft
+    dream duty emblem entry errand excuse exit fare fate favour fear fee fine flavour formula
+    fortune game gift goal grade greeting guess habit handle harvest heading heir height hint
+    hobby honour hope idea index inscription invoice item joke journey kind label law league
+    lesson letter level licence limit line load loan lot mark match measure medal medicine
+    memory mission model mood name nature nickname note notice number oath object offer opinion
+    option order origin password path pattern payment penalty permit phrase plan plea pledge
+    point post prayer prediction present prize profit promise proof proverb purpose quota rank
+    rate reason receipt recipe record refuge remark remedy rent reply report request result
+    reward rhyme riddle right role route rule rumour salary seal season seat sentence sequence
+    shade share sign signal size slogan song source speed spell spot stage stake standard
+    station story subject suit sum surname symbol target task tax theme theory ticket title
+    toast token toll tone total toy trace track trick trophy truth tune type unit use verdict
+    version view vote vow wage warning weakness weapon weight wish word"""
 )
 VERBS = listed(
     """accept adore answer attack attend await avoid award belong blame bless bloom boast borrow
     bother burn call calm chase claim clean climb collect comfort compare consult cover cross
-    curse dance decorate defend demand deserve desire detest devour differ discover dislike doubt
-    dream echo employ end enjoy enter escape expect explain fail favour fear feast finish flourish
-    follow forgive gather glow greet guard guess haunt help honour hunt imitate improve inherit
-    inspect inspire invent invite join jump kick laugh lead lean learn listen live long look love
-    march matter measure mention merit miss mourn move murmur need note obey obtain offer
-    order own paint pardon perform pick plant play point portray possess pour praise pray
+    curse dance decorate defend demand deserve desire detest devour differ discover dislike
+    doubt dream echo employ end enjoy enter escape expect explain fail favour fear feast finish
+    flourish follow forgive gather glow greet guard guess haunt help honour hunt imitate improve
+    inherit inspect inspire invent invite join jump kick laugh lead lean learn listen live long
+    look love march matter measure mention merit miss mourn move murmur need note obey obtain
+    offer order own paint pardon perform pick plant play point portray possess pour praise pray
     prefer present preserve prevail promise protest protect punish pursue push quarrel question
-    reach recall receive reckon recommend refuse regret reject rely remain remember remind remove
-    repair repeat replace request require respect rest return reveal reward rule sail save search
-    seek serve shelter shout sign smile sound stay suffer suggest support surrender suspect talk
-    taste thank threaten touch trade train travel treasure trust turn value visit wait walk want
-    warn wash watch welcome whisper wish wonder work worry yield"""
+    reach recall receive reckon recommend refuse regret reject rely remain remember remind
+    remove repair repeat replace request require respect rest return reveal reward rule sail
+    save search seek serve shelter shout sign smile sound stay suffer suggest support surrender
+    suspect talk taste thank threaten touch trade train travel treasure trust turn value visit
+    wait walk want warn wash watch welcome whisper wish wonder work worry yield"""
 )
 _IRREGULAR = {"lead": "led", "seek": "sought", "prefer": "preferred"}
 PREPOSITIONS = listed(
@@ -62,12 +63,13 @@ PREPOSITIONS = listed(
 BEARERS = listed(
     """abbey account album archive army barge barn brig cabin camp carriage caravan chapel church
     clan clinic club college colony company council county court crew district drawer duke
-    envelope factory family farm ferry file firm folder fort gang garden ghost guest guild hall hamlet
-    heiress hotel house inn island junction kingdom lady library lodge lord machine mansion market master
-    mill mine monastery office order palace parish party pavilion pier plot pool port prince
-    prison project province pupil ranch region regiment road room school schooner sector server shed shelf
-    ship shop shrine sir site society stable statue stranger street studio suite team temple
-    theatre tribe tunnel unit valley vault vessel village ward warehouse well widow wing workshop"""
+    envelope factory family farm ferry file firm folder fort gang garden ghost guest guild hall
+    hamlet heiress hotel house inn island junction kingdom lady library lodge lord machine
+    mansion market master mill mine monastery office order palace parish party pavilion pier
+    plot pool port prince prison project province pupil ranch region regiment road room school
+    schooner sector server shed shelf ship shop shrine sir site society stable statue stranger
+    street studio suite team temple theatre tribe tunnel unit valley vault vessel village ward
+    warehouse well widow wing workshop"""
 )
 PLURALS = tuple(word + "s" for word in (*OBJECTS, *ANIMALS) if re.search("[^sxhyf]$", word))
 WITNESSES = tuple(f"{trade}s" for trade in TRADES) + listed("visitors travellers records")
@@ -121,8 +123,8 @@ _VERB_STATEMENTS = listed(
 )
 _VERB_QUESTIONS = listed(
     """What does {s} {do}{_p}?|{P} what does {s} {do}?|What did {s} {do}{_p}?|
-    What is {did} {p} {s}?|Who or what {did} {p} {s}?|{P} whom does {s} {do}?|What was it that {s} {did}{_p}?|
-    {P} what was {s} {did}?|To whom does the {n} {do} {s}?|
+    What is {did} {p} {s}?|Who or what {did} {p} {s}?|{P} whom does {s} {do}?|
+    What was it that {s} {did}{_p}?|{P} what was {s} {did}?|To whom does the {n} {do} {s}?|
     What does the {n} of {s} {do}{_p}?|Who {did} {p} {s}?|Who {did} the {n} {p} {s}?|
     What will {s} {do}{_p}?|{P} what did {w} {do} {s}?""",
     "|",
