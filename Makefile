@@ -37,6 +37,7 @@ bench: .venv/bench  ## every benchmark; those on footage need FILMS=folder
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/autoencoder_peer.py
 	$(BIN)/python benchmarks/dit_peer.py
+	$(BIN)/python benchmarks/reader_prefill.py
 	@if [ -d "$(FILMS)" ]; then set -x; \
 	  $(BIN)/python benchmarks/decoding.py $(FILMS)/*.mp4; \
 	  $(BIN)/python benchmarks/ingest.py $(FILMS); \
