@@ -171,7 +171,9 @@ def restored_table(reader: Reader, num_tokens: int) -> list[str]:
             reading = open_reading(path, reader)
             opened = time.perf_counter() - begun
             one, five = (
-                seconds(lambda n=n: continue_all(reader, reading, prompts=prompt, max_tokens=n))
+                seconds(
+                    lambda n=n, r=reading: continue_all(reader, r, prompts=prompt, max_tokens=n)
+                )
                 for n in (1, 5)
             )
             table.append(
