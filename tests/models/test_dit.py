@@ -25,9 +25,13 @@ GRIDS = [TokenGrid(3, 2, 2), TokenGrid(1, 4, 2), TokenGrid(2, 2, 3)]
 TEXTS = [[5, 6, 7], [], list(range(10, 21))]
 
 
-@pytest.fixture(scope="module", params=[0, 1], ids=["no head", "head"])
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"detail_depth": 1}, {"soft_experts": 3, "expert_slots": 2}],
+    ids=["no head", "head", "soft experts"],
+)
 def config(request):
-    return TINY.model_copy(update={"detail_depth": request.param})
+    return TINY.model_copy(update=request.param)
 
 
 @pytest.fixture(scope="module")

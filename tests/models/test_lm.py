@@ -199,3 +199,8 @@ def test_the_first_key_passes_on_gradients_of_an_ordinary_size(ids):
     model = LM(TINY)
     torch.nn.functional.cross_entropy(model(ids).flatten(0, 1), ids.flatten()).backward()
     assert all(p.grad.abs().max() < 100 for p in model.parameters() if p.grad is not None)
+
+
+def test_soft_experts_are_refused_with_the_reason():
+    with pytest.raises(ValueError, match="mix every token with those after it"):
+        LMConfig(experts="soft")

@@ -8,7 +8,13 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyclorama.nn.attention import SHORT_KEYS, runs_of, segment_attention, short_attention
+from cyclorama.nn.attention import (
+    SHORT_KEYS,
+    in_segments,
+    runs_of,
+    segment_attention,
+    short_attention,
+)
 
 lengths_of_a_row = st.lists(st.integers(1, 6), min_size=1, max_size=8)
 
@@ -64,3 +70,12 @@ def test_runs_must_cover_the_row():
     x = torch.zeros(5, 1, 4)
     with pytest.raises(ValueError, match="cover 4 tokens, the row has 5"):
         segment_attention(x, x, v_LNK=x, runs=((2, 2),))
+
+
+def test_a_layer_in_segments_meets_each_alone():
+    lengths = (3, 3, 5)
+    x_LD = torch.arange(22.0).view(11, 2)
+    summed = in_segments(lambda x: x.cumsum(dim=1), x_LD, runs=runs_of(lengths))
+    assert torch.equal(summed, torch.cat([part.cumsum(dim=0) for part in x_LD.split(lengths)]))
+    with pytest.raises(ValueError, match="cover 6 tokens, the row has 11"):
+        in_segments(torch.relu, x_LD, runs=runs_of(lengths[:2]))

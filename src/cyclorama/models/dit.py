@@ -14,6 +14,9 @@ blocks' result as its condition, and predicts their velocity (decoupled head: Wa
 "DDT"); the network returns the *clean* tokens that velocity implies. Without the head
 (``detail_depth=0``) the blocks predict clean tokens themselves (Li and He 2025, "Back to basics").
 A small bidirectional text encoder is trained with it.
+
+The feed-forward layers may be soft experts (`nn.moe`, ``soft_experts``): tokens of one sample, never
+of two, are mixed into slots. No bundled weights use them.
 """
 
 from collections.abc import Sequence
@@ -25,9 +28,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cyclorama.config import Config
-from cyclorama.nn.attention import Run, segment_attention
+from cyclorama.nn.attention import Run, in_segments, segment_attention
 from cyclorama.nn.embed import fourier_features
-from cyclorama.nn.mlp import SwiGLU
+from cyclorama.nn.mlp import SwiGLU, hidden_width
+from cyclorama.nn.moe import SoftExperts
 from cyclorama.nn.norm import RMSNorm
 from cyclorama.nn.patch import Row
 from cyclorama.nn.rope import axial_angles, rotate
@@ -43,6 +47,8 @@ class DiTConfig(Config):
     head_size: int = 64
     detail_width: int = 128
     detail_depth: int = 0  # blocks of the head over single latents; 0: no head
+    soft_experts: int = 0  # of each block's feed-forward layer; 0: one dense layer
+    expert_slots: int = 16  # mixtures of a sample's tokens that each soft expert works on
     text_width: int = 192
     text_depth: int = 2
     vocabulary: int = 8192
@@ -117,12 +123,18 @@ class Block(nn.Module):
         hidden = self.norm_attention(x_LD) * (1 + scale) + shift
         return self.attention.heads(hidden, cos=cos, sin=sin)
 
-    def after(self, x_LD: Tensor, mixed_LD: Tensor, *, modulation_L6D: Tensor) -> Tensor:
-        """Add the attention's result, then the feed-forward layer's."""
+    def between(
+        self, x_LD: Tensor, mixed_LD: Tensor, *, modulation_L6D: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Add the attention's result; return the stream, the next layer's input, and its gate."""
         gate, shift, scale, gate_mlp = (modulation_L6D[:, 2:] + self.table[2:]).unbind(dim=1)
         x_LD = x_LD + gate * self.attention.out(mixed_LD)
-        hidden = self.norm_mlp(x_LD) * (1 + scale) + shift
-        return x_LD + gate_mlp * self.mlp(hidden)
+        return x_LD, self.norm_mlp(x_LD) * (1 + scale) + shift, gate_mlp
+
+    def after(self, x_LD: Tensor, mixed_LD: Tensor, *, modulation_L6D: Tensor) -> Tensor:
+        """Add the attention's result, then the feed-forward layer's."""
+        x_LD, hidden_LD, gate_LD = self.between(x_LD, mixed_LD, modulation_L6D=modulation_L6D)
+        return x_LD + gate_LD * self.mlp(hidden_LD)
 
     def forward(
         self,
@@ -137,6 +149,29 @@ class Block(nn.Module):
         q, k, v = self.before(x_LD, modulation_L6D, cos=cos, sin=sin)
         mixed_LD = segment_attention(q, k, v_LNK=v, runs=runs).flatten(1)
         return self.after(x_LD, mixed_LD, modulation_L6D=modulation_L6D)
+
+
+class SoftBlock(Block):
+    """A block with soft experts, which see the tokens of a whole segment."""
+
+    def __init__(self, width: int, head_size: int, *, num_experts: int, slots: int) -> None:
+        super().__init__(width, head_size)
+        self.mlp = SoftExperts(width, hidden_width(width), num_experts=num_experts, slots=slots)
+
+    def forward(
+        self,
+        x_LD: Tensor,
+        modulation_L6D: Tensor,
+        *,
+        cos: Tensor,
+        sin: Tensor,
+        runs: Sequence[Run],
+    ) -> Tensor:
+        """Return the row after this block."""
+        q, k, v = self.before(x_LD, modulation_L6D, cos=cos, sin=sin)
+        mixed_LD = segment_attention(q, k, v_LNK=v, runs=runs).flatten(1)
+        x_LD, hidden_LD, gate_LD = self.between(x_LD, mixed_LD, modulation_L6D=modulation_L6D)
+        return x_LD + gate_LD * in_segments(self.mlp, hidden_LD, runs=runs)
 
 
 class DetailHead(nn.Module):
@@ -176,6 +211,17 @@ class DetailHead(nn.Module):
         return rearrange(self.out(x_MD), "(Lv S) C -> Lv (S C)", S=num_latents)
 
 
+def _block(config: DiTConfig) -> Block:
+    if not config.soft_experts:
+        return Block(config.width, config.head_size)
+    return SoftBlock(
+        config.width,
+        config.head_size,
+        num_experts=config.soft_experts,
+        slots=config.expert_slots,
+    )
+
+
 class DiT(nn.Module):
     """Predict clean spacetime tokens from noisy ones, their times, and text."""
 
@@ -194,7 +240,7 @@ class DiT(nn.Module):
         self.position_in = nn.Linear(3 * 2 * NUM_FREQUENCIES, width)
         self.time_in = nn.Linear(2 * NUM_TIME_FREQUENCIES, width)
         self.modulation = nn.Linear(width, 6 * width)
-        self.blocks = nn.ModuleList(Block(width, config.head_size) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(_block(config) for _ in range(config.depth))
         self.norm_out = RMSNorm(width, gain=False)
         self.table_out = nn.Parameter(torch.zeros(2, width))
         if config.detail_depth:

@@ -32,6 +32,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
+from pydantic import field_validator
 from torch import Tensor, nn
 
 from cyclorama.config import Config
@@ -66,8 +67,19 @@ class LMConfig(Config):
     cross_heads: int = 4
     distant_heads: int = 1  # of the cross heads, how many have the bias on distance
     cross_hidden: int = 512
+    experts: Literal["sparse", "soft"] = "sparse"
     reads: tuple[Literal["pictures", "sound"], ...] = ()  # besides text
     stem_hidden: int = 256
+
+    @field_validator("experts")
+    @classmethod
+    def _experts_must_be_causal(cls, experts: str) -> str:
+        if experts == "soft":
+            raise ValueError(
+                "soft experts mix every token with those after it, and a reader that has seen the "
+                "answer cannot learn to foresee it: take sparse (a DiT may have soft_experts)"
+            )
+        return experts
 
 
 @dataclass(frozen=True)

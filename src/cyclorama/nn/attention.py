@@ -7,7 +7,7 @@ fused kernel: exact, no padding, no mask. The packer sorts a row's samples by le
 are few. Packing is that of NaViT (Dehghani et al. 2023, section 2.1); the runs are ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import torch
@@ -62,4 +62,18 @@ def segment_attention(
         start = place.stop
     if start != len(q_LNK):
         raise ValueError(f"the runs {tuple(runs)} cover {start} tokens, the row has {len(q_LNK)}")
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def in_segments(
+    layer: Callable[[Tensor], Tensor], x_LD: Float[Tensor, "L D"], *, runs: Sequence[Run]
+) -> Float[Tensor, "L D"]:
+    """Return what ``layer``, from (G, l, D) to the same, makes of each run of segments alone."""
+    parts, start = [], 0
+    for count, length in runs:
+        part = x_LD[start : start + count * length].unflatten(0, (count, length))
+        parts.append(layer(part).flatten(0, 1))
+        start += count * length
+    if start != len(x_LD):
+        raise ValueError(f"the runs {tuple(runs)} cover {start} tokens, the row has {len(x_LD)}")
     return parts[0] if len(parts) == 1 else torch.cat(parts)
