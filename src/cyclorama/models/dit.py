@@ -15,8 +15,8 @@ blocks' result as its condition, and predicts their velocity (decoupled head: Wa
 (``detail_depth=0``) the blocks predict clean tokens themselves (Li and He 2025, "Back to basics").
 A small bidirectional text encoder is trained with it.
 
-The feed-forward layers may be soft experts (`nn.moe`, ``soft_experts``): tokens of one sample, never
-of two, are mixed into slots. No bundled weights use them.
+The feed-forward layers may be soft experts (`nn.moe`, ``soft_experts``): tokens of one sample,
+never of two, are mixed into slots. No bundled weights use them.
 """
 
 from collections.abc import Sequence
