@@ -19,7 +19,7 @@ from cyclorama.data.needles import Needle, Question, at_seams, question_ids
 from cyclorama.data.tokenizer import EOS, load_tokenizer
 from cyclorama.inference.text import Reader, Reading, continue_all, read_tokens
 
-MAX_ANSWER_TOKENS = 32
+MAX_ANSWER_TOKENS = 48
 ASKED_TOGETHER = 50  # questions that share a walk over the memory
 
 
