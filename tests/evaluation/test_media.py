@@ -62,6 +62,7 @@ def test_cards_in_a_film_of_the_users_and_the_same_for_the_same_seed(weights, tm
     assert record["needle_video_40s"] == record["colour_video_40s"] == record["when_video_40s"] == 0
     assert record["false_positive_video_40s"] == 1.0
     assert record["needle_video_40s_asked"] == 6
+    assert (tmp_path / "a" / "picture_video.png").exists()
     assert record["prefill_video_40s_s"] > 0
     assert record["haystack"] == "film.mp4"
     rows = trials["video"]

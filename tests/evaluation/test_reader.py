@@ -141,8 +141,10 @@ def test_heat_map_counts_fields(tmp_path):
     shares = found_by_depth(trials, (100, 200))
     assert (shares[0, 0], shares[9, 1]) == (0.5, 1.0)
     assert np.isnan(shares).sum() == 18
-    draw_heat_map(trials, tmp_path / "map.png", lengths=(100, 200), names=("100", "200"))
+    draw_heat_map(trials, tmp_path / "map.png", names=("100", "200"))
     assert read_image(tmp_path / "map.png").std() > 0
+    with pytest.raises(ValueError, match="2 lengths were tried, 1 are named"):
+        draw_heat_map(trials, tmp_path / "map.png", names=("100",))
 
 
 def test_lengths_have_names():

@@ -31,10 +31,14 @@ def found_by_depth(trials: Sequence[Trial], lengths: Sequence[int]) -> np.ndarra
     return np.divide(right, asked, out=np.full_like(right, np.nan), where=asked > 0)
 
 
-def draw_heat_map(
-    trials: Sequence[Trial], path: Path, *, lengths: Sequence[int], names: Sequence[str]
-) -> None:
-    """Write the heat map of trials over lengths, called by their names, atomically."""
+def draw_heat_map(trials: Sequence[Trial], path: Path, *, names: Sequence[str]) -> None:
+    """Write the heat map of trials over their lengths, atomically; ``names`` from short to long.
+
+    Raises ValueError when there are more or fewer names than lengths.
+    """
+    lengths = sorted({trial.num_tokens for trial in trials})
+    if len(lengths) != len(names):
+        raise ValueError(f"{len(lengths)} lengths were tried, {len(names)} are named: {names}")
     shares = found_by_depth(trials, lengths)
     figure = Figure(figsize=(2.2 + 0.9 * len(lengths), 4.6), dpi=130, layout="constrained")
     place = figure.subplots()

@@ -8,7 +8,8 @@ questions answered from the best passages alone, and from everything read. *vide
 cards and words in hours (`hidden`); *questions*, *captions* and *speech* are about clips and voices
 (`media`); these only when named. All facts are of families that no training saw. DIR gets
 ``record.json`` (flat keys, docs/evaluation.md), every question with its answer in ``trials.json``,
-and the needle's heat map, ``picture.png``. Texts, facts and questions are functions of the seed.
+and heat maps of the needles: ``picture.png`` for text, ``picture_video.png`` and
+``picture_audio.png``. Texts, facts and questions are functions of the seed.
 """
 
 import math
@@ -27,6 +28,7 @@ from cyclorama.evaluation.bench import (
     Bench,
     ReaderTests,
     check_reads,
+    duration_name,
     is_text_file,
     length_name,
     media_haystack,
@@ -217,13 +219,15 @@ def _open_bench(reader: Reader, config: ReaderTests, report: Callable[[str], Non
 def _write(out: Path, bench: Bench, outcomes: Mapping[str, Outcome]) -> None:
     """Write what was found up to now: heat map, questions, record."""
     config, found = bench.config, merged(outcomes.values())
-    if "needle" in outcomes:
-        draw_heat_map(
-            outcomes["needle"].rows,
-            out / "picture.png",
-            lengths=config.lengths,
-            names=[length_name(length) for length in config.lengths],
-        )
+    texts = [length_name(length) for length in sorted(set(config.lengths))]
+    hours = [duration_name(duration_s) for duration_s in sorted(set(config.durations_s))]
+    for test, (picture, names) in {
+        "needle": ("picture.png", texts),
+        "video": ("picture_video.png", hours),
+        "audio": ("picture_audio.png", hours),
+    }.items():
+        if test in outcomes:
+            draw_heat_map(outcomes[test].rows, out / picture, names=names)
     write_json(out / "trials.json", {name: raw_rows(one) for name, one in outcomes.items()})
     write_json(
         out / "record.json",
