@@ -180,7 +180,8 @@ def test_a_gradient_that_is_not_finite_stops_the_run_too(tmp_path):
 
 def test_two_parts_are_one_big_batch(tmp_path):
     def linear(model, batch, *, generator):
-        return model(batch).mean(), {"first": float(batch[0, 0])}
+        first = float(batch[0, 0])
+        return model(batch).mean(), {"first": first, "positive" if first > 0 else "other": first}
 
     config = CONFIG.model_copy(update={"dtype": "float32", "num_steps": 4})
     whole, _ = run(
@@ -196,7 +197,14 @@ def test_two_parts_are_one_big_batch(tmp_path):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=0)
     rows = [read_jsonl(tmp_path / name / "metrics.jsonl")[-1] for name in ("one", "two")]
     assert rows[0]["loss"] == pytest.approx(rows[1]["loss"], abs=1e-5)
-    assert rows[1]["first"] == pytest.approx(float(batches(6)[0, 0] + batches(7)[0, 0]) / 2)
+    firsts = [float(batches(step)[0, 0]) for step in (6, 7)]
+    assert rows[1]["first"] == pytest.approx(sum(firsts) / 2)
+    for name, told in (
+        ("positive", [f for f in firsts if f > 0]),
+        ("other", [f for f in firsts if f <= 0]),
+    ):  # by the parts that tell it
+        assert (name in rows[1]) == bool(told)
+        assert not told or rows[1][name] == pytest.approx(sum(told) / len(told))
 
 
 def test_small_updates_are_not_lost_to_bfloat16(tmp_path):

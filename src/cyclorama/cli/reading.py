@@ -48,10 +48,15 @@ def ask_files(
     seed: int,
     rate_fps: float = 1.0,
 ) -> None:
-    """Print answers from a memory or from files: one alone as it forms, several with questions."""
+    """Print answers from a memory or from files: one alone as it forms, several with questions.
+
+    Where an answer's words stand in what was read, file and line are said.
+    """
     import typer
 
+    from cyclorama.cli.show import say
     from cyclorama.inference.messages import answer_all
+    from cyclorama.inference.sources import place_of
     from cyclorama.inference.text import load_reader
 
     if max_tokens < 1:
@@ -70,9 +75,11 @@ def ask_files(
     )
     if alone:
         typer.echo()
-        return
     for question, answer in zip(questions, answers, strict=True):
-        typer.echo(f"{question}\n  {answer}")
+        if not alone:
+            typer.echo(f"{question}\n  {answer}")
+        if place := place_of(reading.ids, question=question, answer=answer):
+            say(f"  ({place})")
 
 
 def split_question(words: Sequence[str], questions: Sequence[str]) -> tuple[list[Path], list[str]]:

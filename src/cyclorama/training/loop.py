@@ -122,7 +122,7 @@ def _step(
         torch._foreach_copy_([p.data for p in copies], [p.data for p in masters])
     for p in masters:
         p.grad = torch.zeros_like(p)
-    total: Metrics = {}
+    told: dict[str, list[float]] = {}  # a metric may be told by some parts only
     for part in range(config.accumulate):
         generator = step_generator(config.seed, state.step, part=part)
         batch = batches(state.step * config.accumulate + part)
@@ -130,7 +130,7 @@ def _step(
         _check_finite("loss", value, step=state.step)
         value.backward()
         for name, number in {"loss": value.item(), **metrics}.items():
-            total[name] = total.get(name, 0.0) + float(number) / config.accumulate
+            told.setdefault(name, []).append(float(number))
     for master, compute in zip(masters, copies, strict=True):
         if compute.grad is not None:
             master.grad = compute.grad.float() / config.accumulate
@@ -147,7 +147,8 @@ def _step(
         if not master.is_floating_point():  # what a model counts while it works: experts' votes
             master.copy_(compute)
     update_average(state.average, state.model, decay=config.average_decay, num_updates=state.step)
-    return {**total, "gradient_norm": norm.item(), "lr": config.optimizer.lr * factor}
+    means = {name: sum(numbers) / len(numbers) for name, numbers in told.items()}
+    return {**means, "gradient_norm": norm.item(), "lr": config.optimizer.lr * factor}
 
 
 def _check_finite(what: str, value: Tensor, *, step: int) -> None:
