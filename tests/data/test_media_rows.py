@@ -7,6 +7,7 @@ from cyclorama.data.asked_clips import asked_clips
 from cyclorama.data.media_rows import (
     CARD_COLOURS,
     card,
+    card_row,
     clip_row,
     film_needle_row,
     sound_needle_row,
@@ -80,6 +81,17 @@ def test_cards_of_other_numbers_and_colours_differ():
     cards = [card(text, colour) for text in ("1234", "1235") for colour in CARD_COLOURS]
     for i, one in enumerate(cards):
         assert all((one != other).any() for other in cards[:i])
+
+
+def test_a_card_alone_shows_the_number_that_is_asked_for():
+    lengths = set()
+    for seed in range(30):
+        row = card_row(np.random.default_rng(seed))
+        asked = check(row)
+        number, colour = asked["What number is shown?"], asked["What colour is the number?"]
+        assert np.array_equal(row.media[0][0], card(number, colour))
+        lengths.add(len(number))
+    assert lengths == {1, 2, 3, 4}
 
 
 def test_what_does_not_fit_is_refused():

@@ -40,7 +40,6 @@ def weights(tmp_path_factory):
 def short(monkeypatch):
     monkeypatch.setattr("cyclorama.evaluation.reader.GENERATED_TOKENS", 2_000)
     monkeypatch.setattr("cyclorama.evaluation.needle.MAX_ANSWER_TOKENS", 2)
-    monkeypatch.setattr(hidden, "NUM_HAYSTACKS", 2)
     monkeypatch.setattr(hidden, "NUM_FOOTAGE", 2)
     monkeypatch.setattr(media, "CAPTION_TOKENS", 4)
     monkeypatch.setattr(media, "TRANSCRIPT_TOKENS", 4)
@@ -48,7 +47,7 @@ def short(monkeypatch):
 
 def examine(weights, out, **settings):
     """Return record and trials of an examination."""
-    config = ReaderTests(**settings)
+    config = ReaderTests(num_haystacks=2, **settings)
     path = evaluate_reader(out, config, weights=weights, report=lambda line: None)
     return json.loads(path.read_text()), json.loads((out / "trials.json").read_text())
 

@@ -35,7 +35,6 @@ def weights(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     monkeypatch.setattr(reader, "GENERATED_TOKENS", 4_000)
-    monkeypatch.setattr(reader, "NUM_HAYSTACKS", 3)
     monkeypatch.setattr("cyclorama.evaluation.needle.MAX_ANSWER_TOKENS", 2)
 
 
@@ -50,7 +49,7 @@ def record(path):
 
 
 def test_all_papers_of_an_untrained_reader(weights, tmp_path, capsys):
-    config = ReaderTests(lengths=(768, 1024), num_trials=10)
+    config = ReaderTests(lengths=(768, 1024), num_trials=10, num_haystacks=3)
     said: list[str] = []
     path = evaluate_reader(tmp_path, config, weights=weights, report=said.append)
     found = json.loads(path.read_text())
@@ -175,6 +174,7 @@ def test_the_command_and_what_it_refuses(weights, tmp_path):
         (("--length", "64", "--trials", 40), "fill half of 64: ask fewer --trials"),
         (("--dtype", "float8"), "bfloat16, int8, got 'float8'"),
         (("--trials", 0), "at least 1 trial"),
+        (("--num-haystacks", 0), "1 haystack"),
         (("--haystack", tmp_path / "none.txt"), "no text file at"),
         (("--num", 3, "--split", "val_id"), "--num, --split: for cyclorama evaluate autoencoder"),
     ]:

@@ -59,8 +59,8 @@ def test_stages_follow_each_other_and_the_last_goes_on(texts):
     assert [batches(step).ids_BL.shape[1] for step in (0, 1, 2, 3, 4, 900)] == [
         200, 200, 256, 256, 256, 256,
     ]  # fmt: skip
-    config = override(ReaderRun(), ["stages.c.extra=56", "stages.a.num_tokens=512"])
-    assert (config.stages["c"].extra, config.stages["a"].num_tokens) == (56, 512)
+    config = override(ReaderRun(), ["stages.e.extra=56", "stages.a.num_tokens=512"])
+    assert (config.stages["e"].extra, config.stages["a"].num_tokens) == (56, 512)
 
 
 def test_families_are_those_asked_for_and_tasks_take_their_share(texts):

@@ -160,7 +160,7 @@ def test_shelves_are_made_beside_the_run(tmp_path):
 
 def test_shares_that_cannot_be_drawn_are_refused(texts, tmp_path):
     for changed, message in [
-        ({"media": {"opera": 0.1}}, r"stages\.a\.media: no kind opera: there are clips, images"),
+        ({"media": {"opera": 0.1}}, r"stages\.a\.media: no kind opera: there are cards, clips"),
         ({"media": {"films": 0.7, "digits": 0.4}}, "at most 1 together"),
         ({"media": {"films": -0.1}}, "must be 0 or more"),
         ({"media": {"films": 0.1}, "num_tokens": 200}, "films need num_tokens of at least 256"),

@@ -298,6 +298,9 @@ def evaluate(
     trials: Annotated[
         int | None, typer.Option(help="reader: questions of a test.  [default: 1000]")
     ] = None,
+    num_haystacks: Annotated[
+        int | None, typer.Option(help="reader: texts to deal them to.  [default: 10]")
+    ] = None,
     haystack: Annotated[
         Path | None, typer.Option(metavar="FILE", help="reader: hide facts in it.")
     ] = None,
@@ -318,6 +321,7 @@ def evaluate(
             "tests": tests,
             "length": length,
             "trials": trials,
+            "num_haystacks": num_haystacks,
             "haystack": haystack,
             "speech": speech,
             "dtype": dtype,

@@ -56,6 +56,7 @@ def _measure_reader(out: Path, *, seed: int, weights: str, given: Mapping[str, A
         settings |= {"lengths": lengths} if lengths else {}
     for option, name in (
         ("trials", "num_trials"),
+        ("num_haystacks", "num_haystacks"),
         ("haystack", "haystack"),
         ("speech", "speech"),
         ("dtype", "memory_dtype"),

@@ -113,6 +113,18 @@ def card(text: str, colour: str) -> np.ndarray:
     return np.array(image)
 
 
+def card_row(rng: np.random.Generator, *, num_tokens: int = 96, weight: float = 5.0) -> MediaRow:
+    """Return one numbered card, of one to four digits, and what is asked of it: to read by."""
+    number = str(rng.integers(10 ** rng.integers(1, 5)))
+    colour = list(CARD_COLOURS)[rng.integers(len(CARD_COLOURS))]
+    questions = [
+        _asked("What number is shown?", number, "number", weight),
+        _asked("What colour is the number?", colour, "colour", weight),
+    ]
+    shown = [image_passage(card(number, colour))]
+    return media_row(shown, [questions[i] for i in rng.permutation(2)], num_tokens=num_tokens)
+
+
 def film_needle_row(
     rng: np.random.Generator,
     footage: np.ndarray,

@@ -21,7 +21,6 @@ from cyclorama.inference.messages import text_of
 from cyclorama.inference.text import Reader
 from cyclorama.models.lm import LMConfig, cannot_read
 
-NUM_HAYSTACKS = 10
 GOLDEN = 0.618034  # of any number of haystacks, the depths together are spread evenly
 TEXT_TESTS = ("needle", "many", "kinds", "position", "dictionary", "retrieval")
 READS: dict[str, Literal["pictures", "sound"]] = {
@@ -41,6 +40,7 @@ class ReaderTests:
     lengths: tuple[int, ...] = (65_536,)
     durations_s: tuple[int, ...] = (3600,)  # of films and sounds
     num_trials: int = 1000
+    num_haystacks: int = 10  # among which a test's questions are dealt at each length
     seed: int = 0
     haystack: Path | None = None  # None: prose by a grammar, clips of the engine, noise
     speech: Path | None = None  # a folder of recordings with their words
@@ -63,7 +63,7 @@ class Bench:
 
     def text(self, num_tokens: int, number: int = 0) -> np.ndarray:
         """Return the text of haystack ``number``; each begins elsewhere, and repeats if short."""
-        start = number * len(self.texts) // NUM_HAYSTACKS
+        start = number * len(self.texts) // self.config.num_haystacks
         return self.texts.stream(num_tokens, start=start)
 
     def attempt(

@@ -40,7 +40,7 @@ from cyclorama.data.passages import (
     video_passages,
 )
 from cyclorama.data.spoken import utter
-from cyclorama.evaluation.bench import GOLDEN, NUM_HAYSTACKS, Bench, duration_name, portions
+from cyclorama.evaluation.bench import GOLDEN, Bench, duration_name, portions
 from cyclorama.evaluation.needle import Trial, ask
 from cyclorama.evaluation.outcome import Outcome
 from cyclorama.inference.files import Item
@@ -57,7 +57,7 @@ def video(bench: Bench) -> Outcome:
     footage = None if bench.haystack else _engine_footage(config.seed)
     for duration_s in config.durations_s:
         prefills = []
-        for number, num in enumerate(portions(config.num_trials, NUM_HAYSTACKS)):
+        for number, num in enumerate(portions(config.num_trials, config.num_haystacks)):
             rng = bench.rng(4, duration_s, number)
             places, bare = _places(rng, duration_s, num, number)
             numbers = rng.choice(np.arange(*CARD_NUMBERS), num, replace=False).tolist()
@@ -97,7 +97,7 @@ def audio(bench: Bench) -> Outcome:
     outcome, config = Outcome(), bench.config
     for duration_s in config.durations_s:
         prefills = []
-        for number, num in enumerate(portions(config.num_trials, NUM_HAYSTACKS)):
+        for number, num in enumerate(portions(config.num_trials, config.num_haystacks)):
             rng = bench.rng(5, duration_s, number)
             stamps, bare = _places(rng, duration_s // STAMP_EVERY_S, num, number)
             words: dict[str, np.ndarray] = {}

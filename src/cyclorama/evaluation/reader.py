@@ -24,7 +24,6 @@ from cyclorama.data.texts import generated_texts, open_texts
 from cyclorama.evaluation import media
 from cyclorama.evaluation.bench import (
     HIDES_IN,
-    NUM_HAYSTACKS,
     Bench,
     ReaderTests,
     check_reads,
@@ -55,7 +54,7 @@ def _needle(bench: Bench) -> Outcome:
     outcome, config = Outcome(), bench.config
     for length in config.lengths:
         name, costs = length_name(length), []
-        for number, num in enumerate(portions(config.num_trials, NUM_HAYSTACKS)):
+        for number, num in enumerate(portions(config.num_trials, config.num_haystacks)):
             needles = draw_set(bench.rng(0, length, number), num=num, split="test").needles
             trials, cost, _ = bench.attempt(
                 length, number, needles=needles, questions=singles(needles)
@@ -75,7 +74,7 @@ def _many(bench: Bench) -> Outcome:
     outcome, config = Outcome(), bench.config
     for length in config.lengths:
         for num in [num for num in MANY if num <= config.num_trials]:
-            for number in range(min(NUM_HAYSTACKS, config.num_trials // num)):
+            for number in range(min(config.num_haystacks, config.num_trials // num)):
                 needles = draw_set(bench.rng(1, length, num, number), num=num, split="test").needles
                 trials, _, _ = bench.attempt(
                     length, number, needles=needles, questions=singles(needles)
@@ -92,7 +91,7 @@ def _kinds(bench: Bench) -> Outcome:
     kinds = KINDS[1:]
     each = math.ceil(config.num_trials / len(kinds))
     for length in config.lengths:
-        for number, num in enumerate(portions(each, NUM_HAYSTACKS)):
+        for number, num in enumerate(portions(each, config.num_haystacks)):
             needles, questions = _mixed(bench.rng(2, length, number), kinds, num=num)
             trials, _, _ = bench.attempt(length, number, needles=needles, questions=questions)
             for trial in trials:
@@ -250,10 +249,11 @@ def _check(config: ReaderTests) -> None:
         raise ValueError(f"--speech {config.speech} has no effect without --tests speech")
     if unknown := [name for name in config.tests if name not in TESTS]:
         raise ValueError(f"no test {', '.join(unknown)}: there are {', '.join(TESTS)}")
-    if not config.tests or not config.lengths or config.num_trials < 1 or config.seed < 0:
+    numbers = (config.num_trials, config.num_haystacks)
+    if not config.tests or not config.lengths or min(numbers) < 1 or config.seed < 0:
         raise ValueError(
-            "need a test, a length, at least 1 trial and a seed of at least 0: got "
-            f"{list(config.tests)}, {list(config.lengths)}, {config.num_trials}, {config.seed}"
+            "need a test, a length, at least 1 trial and 1 haystack and a seed of at least 0: got "
+            f"{list(config.tests)}, {list(config.lengths)}, {numbers}, {config.seed}"
         )
 
 

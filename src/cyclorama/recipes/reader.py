@@ -2,10 +2,11 @@ r"""The reader: ``cyclorama train reader --data BOOKS --out runs/reader``.
 
 Train the decoder-decoder on text with needles in it. ``--data`` is a folder of text files, or
 ``generated`` for prose that a grammar makes (then nothing but this package is needed). The run is
-a curriculum, stage after stage in the order of their names: few families in short sequences, all
-families in longer ones, tasks that only examples tell, and at last (``share``) every row sees every
-sequence of its batch and of ``extra`` more, so that a step is a haystack as long as all of them.
-A stage is data: ``--set stages.c.extra=56``. No file is bundled yet.
+a curriculum, stage after stage in the order of their names: few families in short sequences; mostly
+families that a grammar makes anew for every batch, and tasks that only examples tell; longer
+sequences; and at last (``share``) every row sees every sequence of its batch and of ``extra`` more,
+so that a step is a haystack as long as all of them. A stage is data: ``--set stages.e.extra=56``.
+How the bundled file came about, its card says: it had these stages in several sittings.
 
 Media come second: a reader that was trained on text goes on with stems added, its own weights
 copied, and draws steps of media by shares beside its steps of text (`reader_media`)::
@@ -13,13 +14,14 @@ copied, and draws steps of media by shares beside its steps of text (`reader_med
     cyclorama train reader --data BOOKS --out runs/reader
     cyclorama train reader --data BOOKS --out runs/reader-media \
       --set start=runs/reader/reader.safetensors --set 'model.reads=["pictures","sound"]' \
-      --set stages.a.num_steps=0 --set stages.b.num_steps=0 --set 'stages.c.media={"clips":0.25,
-      "images":0.05,"films":0.2,"digits":0.1,"sentences":0.1,"sounds":0.1}'
+      --set stages.a.num_steps=0 --set 'stages.b.media={"cards":0.1,"clips":0.2,
+      "images":0.05,"films":0.15,"digits":0.1,"sentences":0.1,"sounds":0.1}'
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +87,7 @@ class ReaderRun(Config):
     stages: dict[str, ReadingConfig] = Field(default_factory=lambda: dict(STAGES))
     media: MediaConfig = MediaConfig()
     loop: LoopConfig = LoopConfig(
-        num_steps=4000, optimizer=OptimizerConfig(lr=3e-3, warmup_steps=100), average_decay=0.995
+        num_steps=4300, optimizer=OptimizerConfig(lr=3e-3, warmup_steps=100), average_decay=0.995
     )
 
 
@@ -225,6 +227,10 @@ def _check_stages(stages: dict[str, ReadingConfig], reads: tuple[str, ...]) -> N
             raise ValueError(f"stages.{name}.media: {error}") from None
 
 
+LONG: dict[str, Any] = {
+    "batch": 4, "num_tokens": 2048, "num_needles": 28, "num_questions": 28,
+    "made_share": 0.8, "task_share": 0.05,
+}  # fmt: skip
 STAGES = {
     "a": ReadingConfig(
         num_steps=400,
@@ -237,6 +243,8 @@ STAGES = {
         text_weight=0.1,
         max_rows=1024,
     ),
-    "b": ReadingConfig(num_steps=2000, task_share=0.2),
-    "c": ReadingConfig(num_steps=1000, share=True, extra=24, max_rows=384, task_share=0.1),
+    "b": ReadingConfig(num_steps=2000, made_share=0.85, task_share=0.1),
+    "c": ReadingConfig(num_steps=1600, **LONG),
+    "d": ReadingConfig(num_steps=200, **LONG, share=True, max_rows=512),
+    "e": ReadingConfig(num_steps=100, **LONG, share=True, extra=12, max_rows=256),
 }

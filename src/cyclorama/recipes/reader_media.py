@@ -1,4 +1,4 @@
-"""What a reader's stage draws besides text: clips, pictures, films with cards, voices, noise.
+"""What a reader's stage draws besides text: cards, clips, films, voices, noise.
 
 Picture a projection booth next to the reading room. Before the lesson the reels are made, engine
 clips with their questions (0.2 s each) and spoken words (50 ms each), and put on shelves beside
@@ -19,6 +19,7 @@ from cyclorama.data.asked_clips import asked_clips
 from cyclorama.data.media_rows import (
     LATEST_S,
     MediaRow,
+    card_row,
     clip_row,
     film_needle_row,
     sound_needle_row,
@@ -34,11 +35,12 @@ from cyclorama.training.media_tokens import MediaBatch, media_batch
 # Tokens of a row at most, and of the longest of a batch mostly; films and sounds are as long as the
 # stage's texts.
 ROW_TOKENS = {
-    "clips": (768, 576), "images": (384, 144), "digits": (256, 144), "sentences": (448, 192),
+    "cards": (96, 64), "clips": (768, 576), "images": (384, 144),
+    "digits": (256, 144), "sentences": (448, 192),
 }  # fmt: skip
 LEAST_TOKENS = {"films": 256, "sounds": 512}
 NEEDS = {
-    "clips": "pictures", "images": "pictures", "films": "pictures",
+    "cards": "pictures", "clips": "pictures", "images": "pictures", "films": "pictures",
     "digits": "sound", "sentences": "sound", "sounds": "sound",
 }  # fmt: skip
 TEXT = "text"
@@ -173,6 +175,8 @@ def _film_rows(
 
 def _row(rng: np.random.Generator, shelves: Shelves, kind: str, length: int) -> MediaRow:
     clips, digits, sentences = shelves.clips, shelves.digits, shelves.sentences
+    if kind == "cards":
+        return card_row(rng, num_tokens=length)
     if kind in ("clips", "images"):
         assert clips is not None
         sample = clips[int(rng.integers(len(clips)))]
