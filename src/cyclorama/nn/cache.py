@@ -17,7 +17,7 @@ from torch import Tensor
 
 from cyclorama.nn.recall import Chunk
 
-CHUNK = 65_536  # cards weighed at once: the scores of 64 rows then fit the processor's cache
+CHUNK = 16_384  # cards weighed at once; with 65,536 the scores leave the cache: 2.4 times slower
 DTYPES = {"bfloat16": torch.bfloat16, "int8": torch.int8}
 Shelves = dict[str, tuple[tuple[int, int], torch.dtype]]
 
