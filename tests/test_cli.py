@@ -14,12 +14,15 @@ from cyclorama import record
 from cyclorama.cli import show
 from cyclorama.cli.app import app
 from cyclorama.cli.clips import DEMO_PROMPTS
+from cyclorama.cli.reading import DEMO_SEED, NUM_FACTS
+from cyclorama.data.needles import draw_set
 from cyclorama.data.store import open_store
 from cyclorama.data.tars import open_tars
 from cyclorama.media.image import read_image
 from cyclorama.media.video import probe_video, read_video, write_video
 from cyclorama.models.autoencoder import AUTOENCODERS, Autoencoder
 from cyclorama.models.dit import DITS, DiT
+from cyclorama.models.lm import LM, LMS
 from cyclorama.models.probe import PROBES, Probe
 from cyclorama.weights.files import save_weights
 
@@ -250,11 +253,22 @@ def test_generate_refuses_what_cannot_be(tiny_weights, options, message):
     assert done.stderr.startswith("error: ")
 
 
-def test_demo_makes_its_clips_and_a_sheet(tiny_weights, tmp_path):
-    done = run("demo", "--out", tmp_path / "demo", *tiny_weights)
+def test_demo_makes_its_clips_and_a_sheet_and_asks_a_book(tiny_weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("cyclorama.cli.reading.DEMO_TOKENS", 2048)
+    lm = LM(LMS["tiny"].model_copy(update={"vocabulary": 8192}))
+    save_weights(tmp_path / "reads.safetensors", lm, kind="reader", facts={})
+    reads = ["--reader", tmp_path / "reads.safetensors"]
+    done = run("demo", "--out", tmp_path / "demo", *tiny_weights, *reads)
     assert done.exit_code == 0, done.output
-    paths = [Path(line) for line in done.stdout.splitlines()]
+    lines = done.stdout.splitlines()
+    paths = [Path(line) for line in lines[: len(DEMO_PROMPTS) + 1]]
     assert [path.suffix for path in paths] == [".mp4"] * len(DEMO_PROMPTS) + [".png"]
+    book = Path(lines[-1]).read_text()
+    questions = [line for line in lines[len(paths) : -1] if line.endswith("?")]
+    assert len(questions) == NUM_FACTS and book.count(" ") > 1000
+    facts = draw_set(np.random.default_rng(DEMO_SEED), num=NUM_FACTS, split="test").needles
+    for fact, question in zip(facts, questions, strict=True):
+        assert fact.statement in book and fact.question == question
     for path, prompt in zip(paths[:-1], DEMO_PROMPTS, strict=True):
         about = probe_video(path)
         assert (about.num_frames, about.metadata["prompt"]) == (17, prompt)

@@ -224,13 +224,16 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the clips and the sheet.")] = Path("demo"),
     weights: WeightsOption = "maker",
     autoencoder: AutoencoderOption = "autoencoder",
+    reader: Annotated[str, typer.Option(help="Weights that read.")] = "reader",
 ) -> None:
-    """Make a small set of clips and a sheet that shows them."""
+    """Make a small set of clips and a sheet of them; find facts in a long made-up book."""
     from cyclorama.cli.clips import make_demo
+    from cyclorama.cli.reading import make_reading_demo
     from cyclorama.inference.video import load_maker
 
     for path in make_demo(load_maker(weights, autoencoder), out):
         typer.echo(path)
+    typer.echo(make_reading_demo(reader, out))
 
 
 @app.command()

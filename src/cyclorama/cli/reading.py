@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+DEMO_TOKENS, NUM_FACTS, DEMO_SEED = 131_072, 4, 0
+
 
 def read_files(
     sources: Sequence[Path],
@@ -80,6 +82,40 @@ def ask_files(
             typer.echo(f"{question}\n  {answer}")
         if place := place_of(reading.ids, question=question, answer=answer):
             say(f"  ({place})")
+
+
+def make_reading_demo(weights: str, directory: Path) -> Path:
+    """Hide facts in a made-up book, read it, ask for them, and return the book's path."""
+    import numpy as np
+    import typer
+
+    from cyclorama.cli.show import say
+    from cyclorama.data.needles import draw_set
+    from cyclorama.data.texts import generated_texts
+    from cyclorama.data.tokenizer import load_tokenizer
+    from cyclorama.evaluation.needle import plant
+    from cyclorama.inference.messages import answer_all
+    from cyclorama.inference.sources import place_of
+    from cyclorama.inference.text import load_reader
+    from cyclorama.media.atomic import write_aside
+
+    tokenizer, reader = load_tokenizer(), load_reader(weights)
+    facts = draw_set(np.random.default_rng(DEMO_SEED), num=NUM_FACTS, split="test").needles
+    depths = [(number + 0.5) / NUM_FACTS for number in range(NUM_FACTS)]
+    told = [tokenizer.encode(" " + fact.statement) for fact in facts]
+    pages = generated_texts(DEMO_TOKENS, seed=DEMO_SEED).ids
+    path = directory / "book.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_aside(path) as aside:
+        aside.write_text(tokenizer.decode(plant(pages, told, depths=depths).tolist()))
+    reading = open_any([path], reader, rate_fps=1.0)
+    questions = [fact.question for fact in facts]
+    answers = answer_all(reader, reading, questions=questions)
+    for question, answer in zip(questions, answers, strict=True):
+        typer.echo(f"{question}\n  {answer}")
+        if place := place_of(reading.ids, question=question, answer=answer):
+            say(f"  ({path}, {place})")
+    return path
 
 
 def split_question(words: Sequence[str], questions: Sequence[str]) -> tuple[list[Path], list[str]]:

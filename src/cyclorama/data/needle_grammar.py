@@ -88,21 +88,23 @@ _VALUES = listed(
 _NOUN_STATEMENTS = listed(
     """the {r} of {s} is {v}.|the {r} of {s} is: {v}.|{s} has the {r} {v}.|{s} has {v} as {r}.|
     the {r} for {s} was {v}.|for {s} the {r} is {v}.|{v} is the {r} of {s}.|{s}'s {r}: {v}.|
-    the {r} {s} received was {v}.|as {r}, {s} chose {v}.|the {r} that belongs to {s} reads {v}.|
-    {r} of {s} = {v}|somebody wrote {v} beside the {r} of {s}.|{s} was given the {r} {v}.|
-    the {s} {r} is: {v}.|the {s} {r} will be {v}.|{s} got {v} for a {r}.|
-    concerning {s}, the {r} is {v}.|with {s} goes the {r} {v}.|on the {r} of {s} stands {v}.|
-    {v} serves {s} as {r}.|{v}: such is the {r} of {s}.|{s} and its {r}, {v}, are well known.|
-    no other {r} fits {s} than this: {v}.|the {r} they gave to {s} was {v}.|
-    {s} keeps a {r} which says "{v}".|
-    {s} ({r}: {v})|"{s}" has "{v}" for its {r}.""",
+    the {r} {s} received was {v}.|as {r}, {s} chose {v}.|
+    the {r} that belongs to {s} reads {v}.|{r} of {s} = {v}|
+    somebody wrote {v} beside the {r} of {s}.|{s} was given the {r} {v}.|the {s} {r} is: {v}.|
+    the {s} {r} will be {v}.|the {q} {s} {c} is: {v}.|the {q} {s} {c} is {v}.|
+    {s} got {v} for a {r}.|concerning {s}, the {r} is {v}.|with {s} goes the {r} {v}.|
+    on the {r} of {s} stands {v}.|{v} serves {s} as {r}.|{v}: such is the {r} of {s}.|
+    {s} and its {r}, {v}, are well known.|no other {r} fits {s} than this: {v}.|
+    the {r} they gave to {s} was {v}.|{s} keeps a {r} which says "{v}".|{s} ({r}: {v})|
+    "{s}" has "{v}" for its {r}.""",
     "|",
 )
 _NOUN_QUESTIONS = listed(
     """What is the {r} of {s}?|Which {r} does {s} have?|What {r} belongs to {s}?|{r} of {s}?|
     What was the {r} for {s}?|Tell me the {r} of {s}.|Name the {r} that {s} has.|
     Do you remember the {r} of {s}?|What is {s}'s {r}?|What is the {s} {r}?|
-    What does {s} have as {r}?|The {r} of {s} is what?|What is written as the {r} of {s}?|
+    What is the {q} {s} {c}?|Which is the {q} {s} {c}?|What does {s} have as {r}?|
+    The {r} of {s} is what?|What is written as the {r} of {s}?|
     Which {r} did they give to {s}?|What {r} goes with {s}?|
     According to the text, what is the {r} of {s}?|Give the {r} for {s}.""",
     "|",
@@ -130,16 +132,18 @@ _VERB_QUESTIONS = listed(
     "|",
 )
 _NUMBER_STATEMENTS = listed(
-    """{s} boasts {v} {m}.|there are {v} {m} in {s}.|
-    {s} {did} {v} {m}.|{v} {m} {do} {p} {s}.|{w} {did} {v} {m} {p} {s}.|{m} {p} {s}: {v}.|
-    the {n} of {s} holds {v} {m}.|no fewer than {v} {m} {did} {s}.|{s} was sold for {v} {m}.""",
+    """{s} boasts {v} {m}.|there are {v} {m} in {s}.|{s} {did} {v} {m}.|{s} {does} {v} {m}.|
+    the {n} of {s} {does} {v} {m}.|{v} {m} {do} {p} {s}.|{w} {did} {v} {m} {p} {s}.|
+    {m} {p} {s}: {v}.|the {n} of {s} holds {v} {m}.|no fewer than {v} {m} {did} {s}.|
+    {s} was sold for {v} {m}.""",
     "|",
 )
 _NUMBER_QUESTIONS = listed(
-    """How many {m} does {s} boast?|
-    How many {m} are there in {s}?|How many {m} did {s} {do}?|How many {m} {do} {p} {s}?|
-    How many {m} does the {n} of {s} hold?|What is the number of {m} {p} {s}?|
-    {s} has how many {m}?|How many {m} did {w} {do} {p} {s}?""",
+    """How many {m} does {s} boast?|How many {m} are there in {s}?|How many {m} did {s} {do}?|
+    How many {m} does {s} {do}?|How many {m} does the {n} of {s} {do}?|
+    How many {m} {do} {p} {s}?|How many {m} does the {n} of {s} hold?|
+    What is the number of {m} {p} {s}?|{s} has how many {m}?|
+    How many {m} did {w} {do} {p} {s}?""",
     "|",
 )
 _FORMS = {
@@ -187,14 +191,18 @@ def _words(rng: np.random.Generator) -> dict[str, str]:
     verb, preposition = pick(rng, VERBS), pick(rng, PREPOSITIONS)
     preposition = "" if rng.random() < 0.3 else preposition
     relation = invented(rng, 2) if rng.random() < 0.05 else pick(rng, NOUNS)
+    core, qualifiers = relation, []
     for _ in range(int(rng.choice(3, p=(0.45, 0.4, 0.15)))):
-        relation = f"{pick(rng, ADJECTIVES if rng.random() < 0.7 else NOUNS)} {relation}"
+        qualifiers.append(pick(rng, ADJECTIVES if rng.random() < 0.7 else NOUNS))
+        relation = f"{qualifiers[-1]} {relation}"
     bearer = f"{pick(rng, BEARERS)} {{key}}"
     bearer = f"the {bearer}" if rng.random() < 0.6 else bearer
     return {
         "s": "{key}" if rng.random() < 0.5 else bearer,
         "v": "{value}",
         "r": relation,
+        "q": " ".join(reversed(qualifiers)),  # may be nothing, and stands before the bearer
+        "c": core,
         "n": pick(rng, NOUNS),
         "do": verb,
         "does": third_person(verb),

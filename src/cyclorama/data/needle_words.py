@@ -319,5 +319,31 @@ TEST_TEMPLATES = (
         ("For what does locker {key} spring open?", "What is engraved on the safe {key}?"),
         ("For what sequences does locker {key} spring open?",),
     ),
+    Template(
+        "patent", ("id", "digits"), "person",
+        ("Patent {key} credits {value}.", "It was {value} who filed patent {key}."),
+        ("Whom does patent {key} credit?", "Who filed patent {key}?"),
+        ("Whom do all entries on patent {key} credit?",),
+    ),
+    Template(
+        "asteroid", ("name", "pair"), "number",
+        ("The asteroid {key} circles the sun in {value} hours.",
+         "Astronomers clocked {key} at {value} hours."),
+        ("In how many hours does the asteroid {key} circle the sun?",
+         "At how many hours did astronomers clock {key}?"),
+    ),
+    Template(
+        "tattoo", ("person",), "words",
+        ("A tattoo on the arm of {key} shows {value}.", "Inked upon {key} one finds {value}."),
+        ("What does the tattoo on the arm of {key} show?", "What does one find inked upon {key}?"),
+        ("What do all tattoos of {key} show?",),
+    ),
+    Template(
+        "vintage", ("place",), "date",
+        ("The oldest vintage of {key} was bottled on {value}.",
+         "They uncorked the last wine from {key} on {value}."),
+        ("When was the oldest vintage of {key} bottled?",
+         "On what date did they uncork the last wine from {key}?"),
+    ),
 )  # fmt: skip
 TEMPLATES = {"train": TRAIN_TEMPLATES, "test": TEST_TEMPLATES}
