@@ -208,7 +208,7 @@ def test_durations_have_names_and_what_is_of_no_use_is_refused(weights, tmp_path
     assert [parse_duration(text) for text in ("64k", "0h", "h", "3", "1.5h")] == [None] * 5
     (tmp_path / "book.txt").write_text("A book. " * 100)
     write_wav(tmp_path / "hum.wav", np.full(90_000, 0.1), rate_hz=SOUND_RATE_HZ)
-    config = ReaderTests(tests=("video",), durations_s=(30,), num_trials=2)
+    config = ReaderTests(tests=("video",), durations_s=(30,), num_trials=2, num_haystacks=2)
     for changed, message in [
         ({"haystack": tmp_path / "book.txt"}, r"book\.txt is text, of no use to --tests video"),
         ({"haystack": tmp_path / "hum.wav"}, r"hum\.wav holds sound, no film"),

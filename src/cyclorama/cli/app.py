@@ -51,6 +51,9 @@ SettingsOption = Annotated[
 WeightsOption = Annotated[
     str, typer.Option("--weights", help="A bundled name, a .safetensors file or a run's folder.")
 ]
+HaystacksOption = Annotated[
+    int | None, typer.Option(help="reader: texts to deal them to.  [default: 10]")
+]
 FilmOption = Annotated[float, typer.Option("--fps", help="Frames a second read of films.")]
 AutoencoderOption = Annotated[
     str, typer.Option("--autoencoder", help="The autoencoder that the weights were trained with.")
@@ -301,9 +304,7 @@ def evaluate(
     trials: Annotated[
         int | None, typer.Option(help="reader: questions of a test.  [default: 1000]")
     ] = None,
-    num_haystacks: Annotated[
-        int | None, typer.Option(help="reader: texts to deal them to.  [default: 10]")
-    ] = None,
+    num_haystacks: HaystacksOption = None,
     haystack: Annotated[
         Path | None, typer.Option(metavar="FILE", help="reader: hide facts in it.")
     ] = None,
