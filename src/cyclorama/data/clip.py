@@ -21,7 +21,8 @@ from cyclorama.shapes import VideoShape
 CODECS = ("h264", "lossless", "raw")
 # crf 4 lies above 43 dB on film; x264's own lossless mode in RGB is exact to the bit.
 _X264 = {
-    "h264": ("libx264", "yuv444p", {"crf": "4", "preset": "veryfast"}),
+    # Without its macroblock tree, whose choices for small frames differed from coding to coding.
+    "h264": ("libx264", "yuv444p", {"crf": "4", "preset": "veryfast", "x264-params": "mbtree=0"}),
     "lossless": ("libx264rgb", "rgb24", {"qp": "0", "preset": "ultrafast"}),
 }
 
