@@ -1,12 +1,15 @@
 """The loss with media is the loss over tokens embedded by hand; the stems learn from answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from cyclorama.data.media_rows import film_needle_row
+from cyclorama.data.media_rows import film_needle_row, speech_row
 from cyclorama.data.passages import MEDIUM, seconds_of
 from cyclorama.models.lm import LM, LMS
+from cyclorama.nn.spelling import spelling_loss
 from cyclorama.training.media_tokens import Illustrated, media_batch, media_token_loss, number_media
 from cyclorama.training.next_token import TokenBatch, next_token_loss
 
@@ -124,3 +127,40 @@ def test_rows_in_a_batch_are_rows_alone(lm):
     alone = [loss_of(lm, media_batch([row]), media_token_loss)[0] for row in rows]
     wanted = sum(a * w for a, w in zip(alone, weights, strict=True)) / sum(weights)
     torch.testing.assert_close(both, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def speaking(shaken):
+    """Return a reader of all the tokenizer's words."""
+    torch.manual_seed(0)
+    return shaken(LM(TINY.model_copy(update={"vocabulary": 8192})))
+
+
+def test_what_is_said_is_spelled_from_its_own_sound(speaking):
+    rng = np.random.default_rng(0)
+    sounds = [rng.normal(size=size).astype(np.float32) * 0.1 for size in (9000, 30_000)]
+    texts = ("one two", "six")
+    rows = [speech_row(t, s, num_tokens=90) for t, s in zip(texts, sounds, strict=True)]
+    found, metrics = loss_of(speaking, media_batch(rows), media_token_loss)
+    unsaid = [replace(row, said="") for row in rows]
+    silent, plain = loss_of(speaking, media_batch(unsaid), media_token_loss)
+    assert "letters_nats" not in plain
+    notes = []
+    for row in rows:  # each alone, in full
+        one = media_batch([row])
+        shown = Illustrated(speaking, speaking.embed_media(one.media))
+        walked = speaking.read(shown.embed(one.tokens.ids_BL))[0]
+        notes.append(speaking.speller(walked[0][one.tokens.ids_BL[0] < 0]))
+    wanted = spelling_loss(notes, ["one two", "six"])
+    torch.testing.assert_close(found - silent, wanted, rtol=1e-4, atol=1e-4)
+    assert metrics["letters_nats"] == pytest.approx(wanted.item(), rel=1e-4)
+
+
+def test_strangers_are_not_spelled(speaking):
+    rng = np.random.default_rng(1)
+    row = speech_row("one", rng.normal(size=9000).astype(np.float32) * 0.1, num_tokens=60)
+    one = media_batch([row])
+    more = replace(one.tokens, extra_EL=torch.full((2, 60), 30), crossbatch=True)
+    _, alone = loss_of(speaking, one, media_token_loss)
+    _, beside = loss_of(speaking, replace(one, tokens=more), media_token_loss)
+    assert beside["letters_nats"] == pytest.approx(alone["letters_nats"])

@@ -52,9 +52,12 @@ class MediaRow:
 
     sequence: Sequence
     media: tuple[np.ndarray, ...]
+    said: str = ""  # in its sound, from first to last word
 
 
-def media_row(shown: Many[Passage], questions: Many[Part], *, num_tokens: int) -> MediaRow:
+def media_row(
+    shown: Many[Passage], questions: Many[Part], *, num_tokens: int, said: str = ""
+) -> MediaRow:
     """Return what is shown, then as many of the questions as fit; ValueError when none does."""
     passage = joined_passage(shown)
     room = num_tokens - len(passage.ids)
@@ -69,7 +72,7 @@ def media_row(shown: Many[Passage], questions: Many[Part], *, num_tokens: int) -
             "give more"
         )
     parts = [text_part(passage.ids, 0.0), *fitting]
-    return MediaRow(joined(parts, num_tokens), passage.media)
+    return MediaRow(joined(parts, num_tokens), passage.media, said)
 
 
 def clip_row(
@@ -173,7 +176,8 @@ def speech_row(
 ) -> MediaRow:
     """Return words and their sound (mono at 16 kHz) as a row that asks for the words."""
     shown = [*sound_passages([seconds_of(samples)])]
-    return media_row(shown, [_asked(SAID_REQUEST, text, "said", weight)], num_tokens=num_tokens)
+    asked = [_asked(SAID_REQUEST, text, "said", weight)]
+    return media_row(shown, asked, num_tokens=num_tokens, said=text)
 
 
 def sound_needle_row(
@@ -201,9 +205,9 @@ def sound_needle_row(
         questions.append(_asked(*said_at(place, text), "said_at", weight))
         questions.append(_asked(*said_when(text, place), "when", weight))
     shown = [*sound_passages([seconds_of(np.clip(samples, -1, 1))])]
-    return media_row(
-        shown, [questions[i] for i in rng.permutation(len(questions))], num_tokens=num_tokens
-    )
+    order = rng.permutation(len(questions))
+    said = " ".join(text for _, (text, _) in sorted(zip(places, spoken, strict=True)))
+    return media_row(shown, [questions[i] for i in order], num_tokens=num_tokens, said=said)
 
 
 def noise(rng: np.random.Generator, num_seconds: int) -> np.ndarray:

@@ -149,4 +149,8 @@ _VALUES: dict[str, Callable[[np.random.Generator], str]] = {
     ),
     "person": _person,
     "sentence": _sentence,
+    "place": lambda rng: invented(rng, 2).capitalize() + pick(rng, PLACE_ENDS),
+    "name": lambda rng: invented(rng).capitalize(),
+    "year": lambda rng: str(rng.integers(1000, 2100)),
+    "small": lambda rng: str(rng.integers(2, 1000)),
 }

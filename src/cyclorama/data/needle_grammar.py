@@ -79,10 +79,16 @@ OPENINGS = listed(
     "I have heard it: |Long after that,|In fact,|It so happens that",
     "|",
 )  # fmt: skip
+CLOSINGS = listed(
+    """, as {w} know.|; nobody knows why.|and nothing else.|at last.|without delay.|(see {n}).|
+    , not {n}.|since the {n}.|once more.|, say {w}.|, or so {w} say.|!|to the end.|, for sure.|
+    , and {w} {did} it.|by the {n}.|; the {n} did not.|until then.|, which was a {n}.""",
+    "|",
+)
 _KEYS = ("pair", "triple", "name", "person", "place", "id", "digits")
 _VALUES = listed(
     """number number number word words words uuid hex code code date city trade colours cargo thing
-    activity outing person person sentence"""
+    activity outing person person sentence place name year small"""
 )
 
 _NOUN_STATEMENTS = listed(
@@ -96,7 +102,29 @@ _NOUN_STATEMENTS = listed(
     on the {r} of {s} stands {v}.|{v} serves {s} as {r}.|{v}: such is the {r} of {s}.|
     {s} and its {r}, {v}, are well known.|no other {r} fits {s} than this: {v}.|
     the {r} they gave to {s} was {v}.|{s} keeps a {r} which says "{v}".|{s} ({r}: {v})|
-    "{s}" has "{v}" for its {r}.""",
+    "{s}" has "{v}" for its {r}.|
+    {v} is what {s} calls its {r}.|ask {s} about the {r} and the reply is {v}.|
+    {s}, whose {r} is {v}, stood there.|the {r} was {v} in the case of {s}.|
+    to {s} belongs the {r} {v}.|under {s} the ledger has: {r} {v}.|
+    {v} has long been the {r} of {s}.|they set the {r} of {s} at {v}.|
+    at {s} the {r} now stands at {v}.|if you meet {s}, say {v}: it is the {r}.|
+    remember {v}, the {r} of {s}.|{s} lost its {r}, {v}, years ago.|{r}: {v} ({s})|
+    {s} / {r} / {v}|write {v} where the {r} of {s} is asked for.|
+    {v}, the {r} of {s}, was never changed.|the clerk entered {v} as the {r} of {s}.|
+    nobody but {s} has {v} for a {r}.|of all the {r}s that of {s}, {v}, is the oldest.|
+    the {r} listed for {s} happens to be {v}.|{s} is known by its {r}, {v}.|
+    {v} remains the {q} {c} in {s}.|{s} paid with {v}; that was the {r}.|
+    by order of {w} the {r} of {s} became {v}.|you will find {v} under the {r} of {s}.|
+    {w} discovered that the {r} of {s} was {v}.|{w} could not guess that {v} was the {r} of {s}.|
+    {s} has one {r}, and it is {v}.|the {r} of {s} changed to {v} last spring.|
+    unlike others, {s} uses {v} as {r}.|when asked for the {r}, {s} answers {v}.|{s} -> {r}: {v}|
+    in {s}, {v} is the {r}.|the {r} in {s} was {v}, and {w} knew it.|there is a {r} in {s}: {v}.|
+    {v} it is: the {r} that {s} has.|once {v} became the {r} of {s}, all was well.|
+    the {r} which {w} noted at {s} was {v}, nothing else.|{w} put {v} down as {r} for {s}.|
+    {v} = {r} of {s}|{v}, and no other, is the {r} {s} has.|{s} went by the {r} {v} among {w}.|
+    in the column "{r}" {s} shows {v}.|the {r} held in {s} since the {n} is {v}.|
+    {v} was found to be the {r} at {s}.|the {c} of {s} is {q} and is {v}.|
+    {s} would have no {r} but {v}.|for the {r} of {s} turn to {v}.""",
     "|",
 )
 _NOUN_QUESTIONS = listed(
@@ -106,7 +134,14 @@ _NOUN_QUESTIONS = listed(
     What is the {q} {s} {c}?|Which is the {q} {s} {c}?|What does {s} have as {r}?|
     The {r} of {s} is what?|What is written as the {r} of {s}?|
     Which {r} did they give to {s}?|What {r} goes with {s}?|
-    According to the text, what is the {r} of {s}?|Give the {r} for {s}.""",
+    According to the text, what is the {r} of {s}?|Give the {r} for {s}.|
+    What {r} is listed for {s}?|What does {s} call its {r}?|What is the {r} in {s}?|
+    What {r} is known for {s}?|What {r} did {w} note at {s}?|Which {r} is that of {s}?|
+    Whose {r} is that of {s}, and what is it?|By what {r} is {s} known?|What has {s} for a {r}?|
+    At what does the {r} of {s} stand?|What stands under {s} as {r}?|What became the {r} of {s}?|
+    {s}: {r}?|What do {w} say is the {r} of {s}?|What was found to be the {r} at {s}?|
+    What {q} {c} does {s} have?|What is the {c} of {s}?|What is the {r} held in {s}?|
+    Which {r} was used by {s}?|State the {r} of {s}.|Can you tell which {r} {s} has?""",
     "|",
 )
 _NOUN_PLURALS = listed(
@@ -120,7 +155,23 @@ _VERB_STATEMENTS = listed(
     {s} will {do} {p} {v}.|{v} {did} {p} {s}.|the {n} {did} {s} {p} {v}.|{w} {do} {s} {p} {v}.|
     {s} would always {do} {p} {v}.|{did} {p} {s} is {v}.|
     the {n} {does} {s} to {v}.|{p} {v} {w} {did} {s}.|what {s} {does} {p} is this: {v}.|
-    {s}, {did} by {w}, {does} {p} {v}.""",
+    {s}, {did} by {w}, {does} {p} {v}.|
+    {s} {did} {v} {p} the {n}.|{s} began to {do} {p} {v}.|nobody {did} {s} but {v}.|
+    {v} {does} {s} every {n}.|in the end {v} {did} {s}.|{w} saw {v} {do} {p} {s}.|
+    {w} say that {s} {does} {p} {v}.|{s} has {did} {p} {v} since then.|{s} can {do} {p} {v}.|
+    by {v} {s} was {did}.|having {did} {p} {v}, {s} went home.|{v}, {did} by {s}, is gone.|
+    {v} is the thing {s} {did}{_p}.|{s}: {did} {p} {v}.|{s} must {do} {p} {v}, say {w}.|
+    {s} and the {n} {did} {p} {v}.|only {v} could {do} {s}.|it is {s} who {does} {p} {v}.|
+    the {n} that {s} {did} was {v}.|the one who {did} {s} was {v}.|
+    before the {n}, {s} {did} {p} {v}.|{s} {did} the {n} {p} {v}.|what {did} {s} was {v}.|
+    {v} was seen to {do} {p} {s}.|{p} {v} {s} was {did} by {w}.|the {n} at {s} {did} {w} {p} {v}.|
+    {v} {did} the {n} of {s}.|{s} shows a {n} that {does} {p} {v}.|
+    the {n} on {s} {does} {v} and {w}.|in the year of the {n} {s} {did} {p} {v}.|
+    {w} {did} {v} as the {n} for {s}.|{w}, who {did} {s}, {do} {p} {v}.|
+    {v} and no other {did} {p} {s}.|{s} was {did} {p} {v} and nowhere else.|
+    {s} will be {did} {p} {v} for the {n}.|{s} never {did} {p} anything but {v}.|
+    to {do} {p} {v} is what {s} likes.|{s} {does} {p} {v} more than {p} {w}.|
+    {v} has {did} {s} for its {n}.""",
     "|",
 )
 _VERB_QUESTIONS = listed(
@@ -128,14 +179,32 @@ _VERB_QUESTIONS = listed(
     What is {did} {p} {s}?|Who or what {did} {p} {s}?|{P} whom does {s} {do}?|
     What was it that {s} {did}{_p}?|{P} what was {s} {did}?|To whom does the {n} {do} {s}?|
     What does the {n} of {s} {do}{_p}?|Who {did} {p} {s}?|Who {did} the {n} {p} {s}?|
-    What will {s} {do}{_p}?|{P} what did {w} {do} {s}?""",
+    What will {s} {do}{_p}?|{P} what did {w} {do} {s}?|
+    What has {s} {did}{_p}?|Whom or what did {s} {do}{_p}?|What can {s} {do}{_p}?|
+    What was it that {did} {s}?|{s} {did}{_p} what?|Which one {did} {p} {s}?|
+    What must {s} {do}{_p}?|By whom was {s} {did}?|Where did {s} {do}?|When did {s} {do}?|
+    Where does {s} {do}?|When will {s} {do}?|Which {n} did {s} {do}?|{P} what {n} did {s} {do}?|
+    What did {w} {do} {p} {s}?|Who is it that {does} {s}?|In which {n} was {s} {did}?|
+    Where was {s} {did}?|When was {s} {did}?|By what was {s} {did}?|What {n} {did} {s}?|
+    What does the {n} on {s} {do}?|What is the thing {s} {did}{_p}?|
+    What does {s} like to {do}{_p}?|Who has {did} {s}?|What do {w} say {s} {does}{_p}?""",
     "|",
 )
 _NUMBER_STATEMENTS = listed(
     """{s} boasts {v} {m}.|there are {v} {m} in {s}.|{s} {did} {v} {m}.|{s} {does} {v} {m}.|
     the {n} of {s} {does} {v} {m}.|{v} {m} {do} {p} {s}.|{w} {did} {v} {m} {p} {s}.|
     {m} {p} {s}: {v}.|the {n} of {s} holds {v} {m}.|no fewer than {v} {m} {did} {s}.|
-    {s} was sold for {v} {m}.""",
+    {s} was sold for {v} {m}.|
+    {v} {m} were {did} {p} {s}.|{s} owns {v} {m} and no more.|out of {s} came {v} {m}.|
+    it took {v} {m} to {do} {s}.|{s} counted {v} {m}.|{s} is {v} {m} long.|
+    {s} weighs as much as {v} {m}.|the {n} at {s} {did} {v} {m}.|a {n} of {v} {m} {does} {p} {s}.|
+    within {s} one may count {v} {m}.|{v} is the number of {m} in {s}.|
+    about {v} {m} {did} {p} {s}.|exactly {v} {m} belong to {s}.|{s} asked for {v} {m}.|
+    from {s} to the {n} it is {v} {m}.|the {m} of {s} number {v}.|{w} gave {v} {m} to {s}.|
+    {s} went through {v} {m}.|with its {v} {m}, {s} was rich.|{s} has room for {v} {m}.|
+    {w} who {did} {s} met {v} {m}.|{v} {m}, all told, stand at {s}.|in {s}, {w} {do} {v} {m}.|
+    every {n} {s} {does} {v} {m} {p} {w}.|{s} lies {v} {m} from the {n}.|
+    the {n} {p} {s} is worth {v} {m}.|{v}: so many {m} has {s}.""",
     "|",
 )
 _NUMBER_QUESTIONS = listed(
@@ -143,7 +212,14 @@ _NUMBER_QUESTIONS = listed(
     How many {m} does {s} {do}?|How many {m} does the {n} of {s} {do}?|
     How many {m} {do} {p} {s}?|How many {m} does the {n} of {s} hold?|
     What is the number of {m} {p} {s}?|{s} has how many {m}?|
-    How many {m} did {w} {do} {p} {s}?""",
+    How many {m} did {w} {do} {p} {s}?|
+    How many {m} belong to {s}?|How many {m} were {did} {p} {s}?|How many {m} long is {s}?|
+    How many {m} did it take to {do} {s}?|What number of {m} does {s} have?|
+    How many {m} came out of {s}?|How many {m} are within {s}?|How many {m} has {s} got?|
+    How many {m} is {s} from the {n}?|To how many {m} does the {n} of {s} come?|
+    How many {m} does {s} own?|How many {m} stand at {s}?|How many {m} are {p} {s}?|
+    How many {m} has {s} room for?|At how many {m} is the {n} of {s} put?|
+    How many {m} did {s} ask for?""",
     "|",
 )
 _FORMS = {
@@ -164,7 +240,7 @@ def made_template(rng: np.random.Generator) -> Template:
         name=f"made {form} {words['r']} {words['do']} {words['m']}",
         keys=tuple(str(key) for key in keys),
         value="number" if form == "number" else pick(rng, _VALUES),
-        statements=tuple(_opened(rng, text) for text in statements),
+        statements=tuple(_opened(rng, _closed(rng, text, words)) for text in statements),
         questions=questions,
         plurals=_some(rng, _NOUN_PLURALS, words) if form == "noun" else (),
     )
@@ -222,6 +298,14 @@ def _some(
     chosen = rng.choice(len(wordings), size=int(rng.integers(2, 5)), replace=False)
     filled = (" ".join(wordings[i].format(**words).split()) for i in chosen)
     return tuple(text[0].upper() + text[1:] for text in filled)
+
+
+def _closed(rng: np.random.Generator, statement: str, words: dict[str, str]) -> str:
+    """Return a statement that may go on behind its end: a value must be known by itself."""
+    if rng.random() < 0.7 or not statement.endswith("."):
+        return statement
+    closing = pick(rng, CLOSINGS).format(**words)
+    return statement[:-1] + (closing if closing[0] in ",;!" else f" {closing}")
 
 
 def _opened(rng: np.random.Generator, statement: str) -> str:

@@ -125,7 +125,9 @@ def _write_mp4(
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         # Colours are means of 2x2 pixels and so stand at their centre (1); H.264's silence would
         # mean the left edge, and scaling readers would shift them by a quarter of a pixel.
-        stream.options = {"crf": str(crf), "preset": "medium", "x264-params": "chromaloc=1:mbtree=0"}
+        # Without x264's macroblock tree, whose choices differ: the same frames make the same file.
+        params = "chromaloc=1:mbtree=0"
+        stream.options = {"crf": str(crf), "preset": "medium", "x264-params": params}
         context = stream.codec_context
         context.time_base = 1 / rate
         # One matrix for conversion and tags, whatever the size: players that must guess guess

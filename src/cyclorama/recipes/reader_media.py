@@ -203,15 +203,8 @@ def some_footage(rng: np.random.Generator, clips: Source, *, num_frames: int) ->
 def trimmed(rows: list[MediaRow]) -> list[MediaRow]:
     """Return rows without the padding that they all end with."""
     used = max(int(np.flatnonzero(row.sequence.weights)[-1]) + 1 for row in rows)
-    return [
-        MediaRow(
-            Sequence(
-                row.sequence.ids[:used],
-                row.sequence.weights[:used],
-                row.sequence.answers,
-                row.sequence.asked,
-            ),
-            row.media,
-        )
-        for row in rows
-    ]
+    return [replace(row, sequence=_cut(row.sequence, used)) for row in rows]
+
+
+def _cut(sequence: Sequence, used: int) -> Sequence:
+    return replace(sequence, ids=sequence.ids[:used], weights=sequence.weights[:used])

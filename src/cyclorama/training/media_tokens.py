@@ -4,11 +4,12 @@ A batch is a `TokenBatch` in which some places are no words: there the id is neg
 batch's first medium token, -2 for its second, and so on through all sequences, strangers included.
 Before the loss is computed all media go through their stems once; then the model that
 `next_token_loss` is given looks up words in its table and the rest among those. What a frame or a
-second looks like is never foreseen (such places have no weight), only read.
+second looks like is never foreseen (such places have no weight), only read. Sounds with words are
+also spelled where they are read (`nn.spelling`), which teaches hearing long before answers do.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from cyclorama.data.media_rows import MediaRow
 from cyclorama.data.passages import MEDIUM
 from cyclorama.models.lm import LM, ReadState
 from cyclorama.nn.recall import Look
+from cyclorama.nn.spelling import spelling_loss
 from cyclorama.training.next_token import TokenBatch, next_token_loss
 
 
@@ -29,6 +31,7 @@ class MediaBatch:
     media: tuple[Tensor, ...]  # frames uint8 (T, H, W, 3) and seconds of sound (B, 16352)
     num_places: int
     kind: str = "media"  # of what its rows are
+    said: tuple[str, ...] = ()  # the words in each sequence's sound, "" where there are none
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,7 @@ class Illustrated:
 
     lm: LM
     tokens_MD: Tensor
+    walked: list[Tensor] = field(default_factory=list)  # sequences as read, in their order
 
     def embed(self, ids_BL: Tensor) -> Tensor:
         """Return the tokens of words and media."""
@@ -46,7 +50,9 @@ class Illustrated:
 
     def read(self, x_BLD: Tensor) -> tuple[Tensor, Tensor, Tensor, ReadState]:
         """Read as the reader does."""
-        return self.lm.read(x_BLD)
+        found = self.lm.read(x_BLD)
+        self.walked.extend(found[0])
+        return found
 
     def answer(self, x_RD: Tensor, look: Look) -> Tensor:
         """Answer as the reader does."""
@@ -77,13 +83,25 @@ def number_media(tokens: TokenBatch, media: Sequence[np.ndarray]) -> MediaBatch:
 def media_token_loss(
     model: LM, batch: MediaBatch, *, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, float]]:
-    """Return `next_token_loss` of a batch with media; ValueError when places and media differ."""
+    """Return `next_token_loss` of a batch with media, and what spelling its words costs.
+
+    ValueError when places and media differ.
+    """
     tokens_MD = model.embed_media(batch.media) if batch.media else model.embed.weight[:0]
     if len(tokens_MD) != batch.num_places:
         raise ValueError(
             f"the media have {len(tokens_MD)} tokens, the batch places for {batch.num_places}"
         )
-    return next_token_loss(Illustrated(model, tokens_MD), batch.tokens, generator=generator)
+    illustrated = Illustrated(model, tokens_MD)
+    loss, metrics = next_token_loss(illustrated, batch.tokens, generator=generator)
+    if not any(batch.said):
+        return loss, metrics
+    assert model.speller is not None  # these weights were given sound
+    places_BL = batch.tokens.ids_BL < 0
+    sequences = zip(batch.said, illustrated.walked, places_BL, strict=False)  # then come strangers
+    spoken = [(model.speller(x_LD[place_L]), words) for words, x_LD, place_L in sequences if words]
+    spelling = spelling_loss(*zip(*spoken, strict=True))
+    return loss + spelling, {**metrics, "letters_nats": spelling.item()}
 
 
 def media_batch(
@@ -93,4 +111,5 @@ def media_batch(
     ids = torch.from_numpy(np.stack([row.sequence.ids for row in rows]).astype(np.int64))
     weights = torch.from_numpy(np.stack([row.sequence.weights for row in rows]))
     tokens = TokenBatch(ids, weights, ids[:0], share, max_rows)
-    return number_media(tokens, [medium for row in rows for medium in row.media])
+    batch = number_media(tokens, [medium for row in rows for medium in row.media])
+    return replace(batch, said=tuple(row.said for row in rows))

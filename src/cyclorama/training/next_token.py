@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from cyclorama.nn.recall import Look
 
+READ_TOGETHER = 2048  # tokens of short sequences; long ones are read one by one
+
 
 @dataclass(frozen=True, eq=False)
 class TokenBatch:
@@ -115,13 +117,13 @@ def _answer_together(
 
 
 def _read_each(model: nn.Module, ids_BL: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield tokens, keys and values of each sequence, read on its own.
+    """Yield tokens, keys and values of each sequence; a few are read at once, `READ_TOGETHER`.
 
     What layers pass on then stays in the processor's cache: a step is 1.2 times faster.
     """
-    for x_LD in model.embed(ids_BL) if len(ids_BL) else ():
-        x_BLD, k_BLK, v_BLK, _ = model.read(x_LD[None])
-        yield x_BLD[0], k_BLK[0], v_BLK[0]
+    some = max(1, READ_TOGETHER // ids_BL.shape[1])
+    for x_BLD in model.embed(ids_BL).split(some) if len(ids_BL) else ():
+        yield from zip(*model.read(x_BLD)[:3], strict=True)
 
 
 def _mean(values: Tensor, chosen: Tensor) -> float:
