@@ -71,6 +71,25 @@ def test_matrices_take_two_bytes_a_number(tmp_path, kind, model):
         assert json.loads(file.metadata()["config"]) == model.config.model_dump(mode="json")
 
 
+def test_in_bytes_a_matrix_is_off_by_half_a_step_of_its_row(tmp_path, kind, model):
+    path = tmp_path / "a.safetensors"
+    assert save_weights(path, model, kind=kind, facts={}, in_bytes=True) == checksum_of(path)
+    num_parameters = sum(p.numel() for p in model.parameters())
+    plain = save_weights(tmp_path / "b.safetensors", model, kind=kind, facts={})
+    assert path.stat().st_size < (tmp_path / "b.safetensors").stat().st_size
+    assert path.stat().st_size < 1.5 * num_parameters + 30_000
+    assert plain != checksum_of(path)
+    opened, rounded = load_weights(path, kind=kind).model.state_dict(), 0
+    for name, value in model.state_dict().items():
+        if value.ndim < 2 or name.startswith("latent_"):
+            assert torch.equal(opened[name], value), name
+            continue
+        step = value.abs().amax(dim=-1, keepdim=True) / 127
+        assert ((opened[name] - value).abs() <= 0.501 * step).all(), name
+        rounded += int((opened[name] != value).sum())
+    assert rounded > 0.5 * num_parameters
+
+
 def test_another_kind_is_refused(tmp_path, kind, model):
     path = tmp_path / "a.safetensors"
     save_weights(path, model, kind=kind, facts={})

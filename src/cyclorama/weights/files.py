@@ -1,8 +1,10 @@
 """A weight file: safetensors with the model's kind and configuration inside.
 
 One file is all there is: which class, which sizes, what it was trained on and with what. Weights
-are stored in bfloat16 (half the bytes; the loss in quality is below what any figure here shows)
-and opened in float32. Only safetensors is read or written: no file here can run code.
+are stored in bfloat16 (half the bytes; the loss in quality is below what any figure here shows), or
+matrices in whole numbers of one byte with a scale for each row (Dettmers et al. 2022, "LLM.int8()",
+arXiv 2208.07339, section 2.1), and opened in float32. Only safetensors is read or written: no file
+here can run code.
 """
 
 import hashlib
@@ -30,6 +32,7 @@ KINDS: dict[str, tuple[Callable[..., nn.Module], type[Config]]] = {
     "probe": (Probe, ProbeConfig),
     "reader": (LM, LMConfig),
 }
+ROW_SCALE = ".row_scale"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,18 +45,23 @@ class Weights:
     checksum: str
 
 
-def save_weights(path: Path, model: nn.Module, *, kind: str, facts: dict[str, str]) -> str:
-    """Write a model's weights, configuration and ``facts`` atomically; return the checksum."""
+def save_weights(
+    path: Path, model: nn.Module, *, kind: str, facts: dict[str, str], in_bytes: bool = False
+) -> str:
+    """Write a model's weights, configuration and ``facts`` atomically; return the checksum.
+
+    Matrices take two bytes a number, or with ``in_bytes`` one.
+    """
     if kind not in KINDS:
         raise ValueError(f"unknown kind of model {kind!r}: have {', '.join(KINDS)}")
-    tensors = {
-        name: (
-            t.to(torch.bfloat16)
-            if t.is_floating_point() and t.ndim > 1 and not name.startswith("latent_")
-            else t
-        ).contiguous()
-        for name, t in model.state_dict().items()
-    }
+    tensors: dict[str, torch.Tensor] = {}
+    for name, t in model.state_dict().items():
+        if not t.is_floating_point() or t.ndim < 2 or name.startswith("latent_"):
+            tensors[name] = t.contiguous()
+        elif in_bytes:
+            tensors[name], tensors[name + ROW_SCALE] = _bytes_of(t)
+        else:
+            tensors[name] = t.to(torch.bfloat16).contiguous()
     metadata = {**facts, "kind": kind, "config": model.config.to_json()}
     path.parent.mkdir(parents=True, exist_ok=True)
     payload = _canonical(save(tensors, metadata=metadata))
@@ -61,6 +69,12 @@ def save_weights(path: Path, model: nn.Module, *, kind: str, facts: dict[str, st
     aside.write_bytes(payload)
     aside.replace(path)
     return hashlib.sha256(payload).hexdigest()
+
+
+def _bytes_of(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return whole numbers int8 and the scale of each row, float32 (..., 1)."""
+    scale = (weight.float().abs().amax(dim=-1, keepdim=True) / 127).clamp(min=1e-30)
+    return (weight.float() / scale).round().to(torch.int8), scale
 
 
 def _canonical(payload: bytes) -> bytes:
@@ -96,6 +110,8 @@ def load_weights(path: Path, *, kind: str | None = None) -> Weights:
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is no safetensors file: {error}") from None
+    for name in [name for name in tensors if name.endswith(ROW_SCALE)]:
+        tensors[name.removesuffix(ROW_SCALE)] *= tensors.pop(name)
     found = metadata.pop("kind", None)
     if found not in KINDS or (kind is not None and found != kind):
         raise ValueError(
