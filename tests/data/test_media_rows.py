@@ -135,17 +135,19 @@ def test_spoken_words_are_their_own_transcript():
     (seconds,) = row.media
     assert seconds.dtype == np.float32
     assert (seconds[:, -SOUND_RATE_HZ:] == 0.5).sum() == 20_000
+    assert row.said == "one two"
 
 
 def test_words_in_noise_are_where_the_question_says():
     row = sound_needle_row(np.random.default_rng(1), tones(3), num_seconds=30)
     asked = check(row)
     loud = np.abs(row.media[0][:, -SOUND_RATE_HZ:]).max(axis=1)
-    found = set()
+    found = []
     for at in range(0, 30, 5):
         answer = asked.get(f"What is said at {stamp(at)}?", ABSENT)
         if answer != ABSENT:
             assert asked[f"When is {answer} said?"] == stamp(at)
-            found.add(answer)
+            found.append(answer)
         assert (loud[at : at + 2].max() > 0.3) == (answer != ABSENT)
-    assert found == {text for text, _ in tones(3)}
+    assert sorted(found) == sorted(text for text, _ in tones(3))
+    assert row.said == " ".join(found)  # in the order of their instants

@@ -181,6 +181,13 @@ def test_recordings_of_people(weights, tmp_path):
     (tmp_path / "transcripts.csv").write_text("a|It is 1.|it is one\n")
     [one] = read_recordings(tmp_path, np.random.default_rng(0), num=6)
     assert (one.text, len(one.samples)) == ("it is one", SOUND_RATE_HZ)
+    for text, fault in (
+        ("a|it is\nb\n", r"transcripts\.csv, line 2: 'b': write NAME\|words"),
+        ("\n\n", r"transcripts\.csv is empty: write a line"),
+    ):
+        (tmp_path / "transcripts.csv").write_text(text)
+        with pytest.raises(ValueError, match=fault):
+            next(read_recordings(tmp_path, np.random.default_rng(0), num=6))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"give a folder with transcripts\.csv and its recordings"):
         [*read_recordings(tmp_path / "empty", np.random.default_rng(0), num=1)]
@@ -210,7 +217,7 @@ def test_durations_have_names_and_what_is_of_no_use_is_refused(weights, tmp_path
     write_wav(tmp_path / "hum.wav", np.full(90_000, 0.1), rate_hz=SOUND_RATE_HZ)
     config = ReaderTests(tests=("video",), durations_s=(30,), num_trials=2, num_haystacks=2)
     for changed, message in [
-        ({"haystack": tmp_path / "book.txt"}, r"book\.txt is text, of no use to --tests video"),
+        ({"haystack": tmp_path / "book.txt"}, r"book\.txt is text, in which video hide nothing"),
         ({"haystack": tmp_path / "hum.wav"}, r"hum\.wav holds sound, no film"),
         ({"haystack": tmp_path / "hum.wav", "tests": ("needle",)}, "needle would hide facts in it"),
         ({"speech": tmp_path}, "has no effect without --tests speech"),

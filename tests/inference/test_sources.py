@@ -46,9 +46,41 @@ def test_words_at_a_file_s_beginning_are_found(folder):
     assert str(place_of(ids_of([folder / "one.py"]), question="?", answer="import")) == "line 1"
 
 
-@pytest.mark.parametrize("answer", ["not there", "", "  ", "The a of the house is 10. " * 30])
+@pytest.mark.parametrize(
+    "answer", ["not there", "", "  ", "The a of the house is 10. " * 30, "0", "not found"]
+)
 def test_what_does_not_stand_there_has_no_place(folder, answer):
     assert place_of(ids_of([folder]), question="What?", answer=answer) is None
+
+
+def test_an_answer_longer_than_the_stream_has_no_place():
+    ids = np.array(load_tokenizer().encode("The gate is"), np.uint16)
+    assert place_of(ids, question="What?", answer="The gate is 8080 too") is None
+
+
+def test_what_was_not_found_has_no_place_even_where_these_words_stand():
+    ids = np.array(load_tokenizer().encode("Error: not found.\n"), np.uint16)
+    assert place_of(ids, question="What?", answer="Not found") is None
+    assert place_of(ids, question="What?", answer="Error") is not None
+
+
+@pytest.mark.parametrize(
+    ("number", "stands"), [("48", False), ("14823", True), ("148", False), ("23", False)]
+)
+def test_a_number_does_not_stand_in_a_longer_one(number, stands):
+    ids = np.array(load_tokenizer().encode("There were 14823 geese."), np.uint16)
+    assert (place_of(ids, question="How many?", answer=number) is not None) == stands
+
+
+def test_stamps_of_a_film_are_no_text():
+    special, encode = load_tokenizer().special, load_tokenizer().encode
+    film = [special("<video>"), *encode("1 fps 00:00:00 00:00:07"), special("</video>")]
+    ids = np.array([*encode("One.\nTwo.\n"), *film, *encode("\nIt was 00:00:07 then.")], np.uint16)
+    assert place_of(ids, question="When?", answer="00:00:07").line == 4
+    assert (
+        place_of(ids[: -len(encode("\nIt was 00:00:07 then."))], question="?", answer="00:00:07")
+        is None
+    )
 
 
 def test_the_place_is_the_answer_s_wherever_it_is_put():

@@ -1,5 +1,6 @@
 """The reader's recipe: batches are a function of the step, and a run leaves weights that read."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +10,15 @@ from cyclorama.data.needles import ANSWER, QUESTION
 from cyclorama.data.texts import generated_texts
 from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.models.lm import LMS
-from cyclorama.recipes.reader import ReaderRun, ReadingBatches, ReadingConfig, open_reading, run
+from cyclorama.recipes.reader import (
+    STAGES,
+    ReaderRun,
+    ReadingBatches,
+    ReadingConfig,
+    open_reading,
+    run,
+    sequences,
+)
 from cyclorama.training.loop import LoopConfig
 from cyclorama.weights.files import load_weights
 
@@ -39,6 +48,14 @@ def test_strangers_are_drawn_with_the_batch_and_never_judged(texts):
     assert batch.ids_BL.shape == batch.weights_BL.shape == (2, 256)
     assert batch.extra_EL.shape == (3, 256)
     assert batch.crossbatch
+
+
+def test_stages_leave_room_for_keys_of_several_values(texts):
+    assert all(s.num_questions < s.num_needles for name, s in STAGES.items() if name != "a")
+    rng, stage = np.random.default_rng(0), STAGES["c"]
+    rows = [row for _ in range(4) for row in sequences(rng, texts, stage=stage)]
+    asked = [question for row in rows for question in row.asked]
+    assert max(len(q.about) for q in asked if q.kind == "multi_value") > 1
 
 
 def test_a_run_leaves_weights_and_another_goes_on_from_them(texts, tmp_path):

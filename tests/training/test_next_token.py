@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from cyclorama.models.lm import LM, LMS
 from cyclorama.nn.recall import Look
+from cyclorama.training import next_token
 from cyclorama.training.loop import LoopConfig, train
 from cyclorama.training.next_token import TokenBatch, next_token_loss, pick_rows
 from cyclorama.training.optimizer import OptimizerConfig
@@ -80,7 +81,11 @@ def gradients(lm, value):
 
 @pytest.mark.parametrize(("crossbatch", "extra"), [(False, 0), (True, 0), (True, EXTRA)])
 @pytest.mark.parametrize("max_rows", [7, 1000])
-def test_a_row_sees_one_document_computed_literally(lm, crossbatch, extra, max_rows):
+@pytest.mark.parametrize("together", [12, 24, 2048])
+def test_a_row_sees_one_document_computed_literally(
+    lm, crossbatch, extra, max_rows, together, monkeypatch
+):
+    monkeypatch.setattr(next_token, "READ_TOGETHER", together)
     data = batch(crossbatch=crossbatch, extra=extra)
     chosen = pick_rows(data.weights_BL, max_rows, generator=drawn())
     few = torch.zeros_like(data.weights_BL)

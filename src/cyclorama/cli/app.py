@@ -52,7 +52,8 @@ WeightsOption = Annotated[
     str, typer.Option("--weights", help="A bundled name, a .safetensors file or a run's folder.")
 ]
 HaystacksOption = Annotated[
-    int | None, typer.Option(help="reader: texts to deal them to.  [default: 10]")
+    int | None,
+    typer.Option(help="reader: texts, films or sounds they are dealt to.  [default: 10]"),
 ]
 FilmOption = Annotated[float, typer.Option("--fps", help="Frames a second read of films.")]
 AutoencoderOption = Annotated[

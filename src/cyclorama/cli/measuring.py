@@ -26,7 +26,7 @@ def measure(
     for owner, group in options.items():
         chosen = {name: value for name, value in group.items() if value is not None}
         if chosen and owner not in OWNERS[what]:
-            names = ", ".join(f"--{name}" for name in chosen)
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in chosen)
             users = " and ".join(name for name, owners in OWNERS.items() if owner in owners)
             raise ValueError(f"{names}: for cyclorama evaluate {users}, not {what}")
         given |= chosen
@@ -40,7 +40,7 @@ def measure(
 
 def _measure_reader(out: Path, *, seed: int, weights: str, given: Mapping[str, Any]) -> Path:
     from cyclorama.cli.show import say
-    from cyclorama.evaluation.bench import ReaderTests, parse_duration, parse_length
+    from cyclorama.evaluation.bench import TEXT_TESTS, ReaderTests, parse_duration, parse_length
     from cyclorama.evaluation.reader import evaluate_reader
 
     settings: dict[str, Any] = {"seed": seed}
@@ -50,8 +50,14 @@ def _measure_reader(out: Path, *, seed: int, weights: str, given: Mapping[str, A
         seconds = {text: parse_duration(text) for text in given["length"].split(",")}
         durations_s = tuple(value for value in seconds.values() if value is not None)
         lengths = tuple(parse_length(text) for text, value in seconds.items() if value is None)
-        if durations_s and not {"video", "audio"} & set(settings.get("tests", ())):
+        tests = set(settings.get("tests", ReaderTests().tests))
+        if durations_s and not {"video", "audio"} & tests:
             raise ValueError(f"--length {given['length']}: hours need --tests video or audio")
+        if lengths and not {*TEXT_TESTS, "shots"} & tests:
+            raise ValueError(
+                f"--length {given['length']}: tokens have no effect on --tests {given['tests']}; "
+                "hours do, as in --tests video --length 3h"
+            )
         settings |= {"durations_s": durations_s} if durations_s else {}
         settings |= {"lengths": lengths} if lengths else {}
     for option, name in (

@@ -11,12 +11,10 @@ import random
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from cyclorama.data.sample import Sample
 from cyclorama.data.worlds_live import WorldsClips
 from cyclorama.shapes import VideoShape
-from cyclorama.worlds.episode import Episode, witness
+from cyclorama.worlds.episode import Episode, visible_areas, witness
 from cyclorama.worlds.language import dense_caption
 from cyclorama.worlds.questions import Facts, ask
 from cyclorama.worlds.recipe import recipe_hash
@@ -54,14 +52,12 @@ def asked_clips(domain: str, split: str, *, num_clips: int) -> AskedClips:
 def facts_of(episode: Episode, *, num_frames: int | None = None) -> Facts:
     """Return what is seen in the first frames of an episode (all by default)."""
     num = num_frames or len(episode.frames)
-    bodies = range(1, len(episode.recipe.bodies) + 1)
-    areas = [(episode.object_ids[:num] == body).sum((1, 2)) for body in bodies]
     return witness(
         episode.recipe,
         episode.tracks.until(num),
         pixels=episode.pixels[:num],
         cameras=episode.cameras[:num],
-        visible_px=np.stack(areas, axis=1),
+        visible_px=visible_areas(episode.object_ids[:num], len(episode.recipe.bodies)),
         size_px=episode.frames.shape[1:3],
     )
 

@@ -44,6 +44,7 @@ CARD_COLOURS = {
 }  # fmt: skip
 CARD_PX, LATEST_S = 64, 36_000
 CARD_NUMBERS = (1000, 10_000)
+ANSWER_WEIGHT = 5.0  # above one, as what marks an answer (`next_token`); only answers weigh here
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,6 @@ def clip_row(
     *,
     num_tokens: int = 768,
     is_image: bool = False,
-    weight: float = 5.0,
 ) -> MediaRow:
     """Return a clip of `AskedClips` (or its first picture), requests for captions, and questions.
 
@@ -98,10 +98,10 @@ def clip_row(
         frames = np.stack([scale_frame(frame) for frame in sample.frames[::step]])
         shown = [*video_passages([frames], rate_fps=sample.rate_fps / step)]
         asked, captions = truth["questions"], sample.captions
-    questions = [_asked(q["text"], q["answer"], q["kind"], weight) for q in asked]
+    questions = [_asked(q["text"], q["answer"], q["kind"]) for q in asked]
     for style, request in CAPTION_REQUESTS.items():
         if style in captions:
-            questions.append(_asked(request, captions[style], style, weight))
+            questions.append(_asked(request, captions[style], style))
     order = rng.permutation(len(questions))
     return media_row(shown, [questions[i] for i in order], num_tokens=num_tokens)
 
@@ -116,13 +116,13 @@ def card(text: str, colour: str) -> np.ndarray:
     return np.array(image)
 
 
-def card_row(rng: np.random.Generator, *, num_tokens: int = 96, weight: float = 5.0) -> MediaRow:
+def card_row(rng: np.random.Generator, *, num_tokens: int = 96) -> MediaRow:
     """Return one numbered card, of one to four digits, and what is asked of it: to read by."""
     number = str(rng.integers(10 ** rng.integers(1, 5)))
     colour = list(CARD_COLOURS)[rng.integers(len(CARD_COLOURS))]
     questions = [
-        _asked("What number is shown?", number, "number", weight),
-        _asked("What colour is the number?", colour, "colour", weight),
+        _asked("What number is shown?", number, "number"),
+        _asked("What colour is the number?", colour, "colour"),
     ]
     shown = [image_passage(card(number, colour))]
     return media_row(shown, [questions[i] for i in rng.permutation(2)], num_tokens=num_tokens)
@@ -134,7 +134,6 @@ def film_needle_row(
     *,
     num_needles: int = 4,
     num_tokens: int = 2048,
-    weight: float = 5.0,
     start_s: int | None = None,
     taken: set[int] | None = None,
 ) -> MediaRow:
@@ -155,15 +154,15 @@ def film_needle_row(
     free = [number for number in range(*CARD_NUMBERS) if number not in taken]
     numbers = rng.choice(free, num_needles, replace=False).tolist()
     taken.update(numbers)
-    questions = [_asked(*number_at(start_s + bare, ABSENT), "absent", weight)]
+    questions = [_asked(*number_at(start_s + bare, ABSENT), "absent")]
     for place, number in zip(places, numbers, strict=True):
         colour = list(CARD_COLOURS)[rng.integers(len(CARD_COLOURS))]
         frames[place] = card(str(number), colour)
         time_s = start_s + place
         questions += [
-            _asked(*number_at(time_s, str(number)), "number_at", weight),
-            _asked(*number_when(str(number), time_s), "when", weight),
-            _asked(*colour_at(time_s, colour), "colour_at", weight),
+            _asked(*number_at(time_s, str(number)), "number_at"),
+            _asked(*number_when(str(number), time_s), "when"),
+            _asked(*colour_at(time_s, colour), "colour_at"),
         ]
     shown = [*video_passages([frames], rate_fps=1.0, start_s=start_s)]
     return media_row(
@@ -171,12 +170,10 @@ def film_needle_row(
     )
 
 
-def speech_row(
-    text: str, samples: np.ndarray, *, num_tokens: int = 512, weight: float = 5.0
-) -> MediaRow:
+def speech_row(text: str, samples: np.ndarray, *, num_tokens: int = 512) -> MediaRow:
     """Return words and their sound (mono at 16 kHz) as a row that asks for the words."""
     shown = [*sound_passages([seconds_of(samples)])]
-    asked = [_asked(SAID_REQUEST, text, "said", weight)]
+    asked = [_asked(SAID_REQUEST, text, "said")]
     return media_row(shown, asked, num_tokens=num_tokens, said=text)
 
 
@@ -186,7 +183,6 @@ def sound_needle_row(
     *,
     num_seconds: int = 60,
     num_tokens: int = 2048,
-    weight: float = 5.0,
 ) -> MediaRow:
     """Return noise in which words are spoken, each at a stamp, and questions by instant.
 
@@ -198,12 +194,12 @@ def sound_needle_row(
         raise ValueError(f"{num_seconds} s have {len(stamps)} stamps, needed: {len(spoken) + 1}")
     samples = noise(rng, num_seconds)
     *places, bare = rng.choice(stamps, len(spoken) + 1, replace=False).tolist()
-    questions = [_asked(*said_at(bare, ABSENT), "absent", weight)]
+    questions = [_asked(*said_at(bare, ABSENT), "absent")]
     for place, (text, words) in zip(places, spoken, strict=True):
         start = place * SOUND_RATE_HZ
         samples[start : start + len(words)] += words[: len(samples) - start]
-        questions.append(_asked(*said_at(place, text), "said_at", weight))
-        questions.append(_asked(*said_when(text, place), "when", weight))
+        questions.append(_asked(*said_at(place, text), "said_at"))
+        questions.append(_asked(*said_when(text, place), "when"))
     shown = [*sound_passages([seconds_of(np.clip(samples, -1, 1))])]
     order = rng.permutation(len(questions))
     said = " ".join(text for _, (text, _) in sorted(zip(places, spoken, strict=True)))
@@ -241,5 +237,5 @@ def said_when(text: str, time_s: float) -> tuple[str, str]:
     return f"When is {text} said?", stamp(time_s)
 
 
-def _asked(text: str, answer: str, kind: str, weight: float) -> Part:
-    return question_part(Question(text, answer, kind, "media", (), ()), weight)
+def _asked(text: str, answer: str, kind: str) -> Part:
+    return question_part(Question(text, answer, kind, "media", (), ()), ANSWER_WEIGHT)

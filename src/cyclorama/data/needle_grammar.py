@@ -5,9 +5,10 @@ Picture a printer's case from which no two sentences come alike: "The crooked pe
 A family is drawn anew for every batch: what is told (a noun's, a verb's or a number's relation),
 of what (bare key, or "the barge {key}"), and how it is asked for. A reader that has only seen a
 score of written families learns their wordings by heart; over these it can only learn what is
-common to them all: a fact stands beside its key. Leaves out the held-out families' words (see
-TEST_TEMPLATES in `needle_words`), which no grammar may make. After symbol tuning's lesson (Wei et
-al. 2023, arXiv 2305.08298): what is drawn anew cannot be learned by heart.
+common to them all: a fact stands beside its key. Leaves out the nouns and verbs of the held-out
+families (TEST_TEMPLATES in `needle_words`): no table here holds one, but common words and forms of
+sentences may be alike. After symbol tuning's lesson (Wei et al. 2023, arXiv 2305.08298): what is
+drawn anew cannot be learned by heart.
 """
 
 import re
@@ -230,7 +231,7 @@ _FORMS = {
 
 
 def made_template(rng: np.random.Generator) -> Template:
-    """Return a family that was just made up: two to four wordings and as many questions."""
+    """Return a family that was just made up: two to four wordings, two to four questions."""
     form = str(rng.choice(list(_FORMS), p=(0.45, 0.4, 0.15)))
     words = _words(rng)
     statements, questions = (_some(rng, wordings, words) for wordings in _FORMS[form])

@@ -1,7 +1,7 @@
 """The words with which a caption or a transcript is asked for, in training as at use.
 
 One wording each: a small reader spends nothing on synonyms. What else is asked of clips comes from
-`worlds.questions`, of hidden frames and words from `footage_needles` and `speech_tasks`.
+`worlds.questions`, of hidden cards and words from `media_rows`.
 """
 
 CAPTION_REQUESTS = {

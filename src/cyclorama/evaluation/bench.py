@@ -17,7 +17,7 @@ from cyclorama.data.texts import Texts
 from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.evaluation.needle import HaystackCost, Trial, try_haystack
 from cyclorama.inference.files import Item, Viewing, media_items
-from cyclorama.inference.messages import text_of
+from cyclorama.inference.messages import file_text
 from cyclorama.inference.text import Reader
 from cyclorama.models.lm import LMConfig, cannot_read
 
@@ -28,13 +28,12 @@ READS: dict[str, Literal["pictures", "sound"]] = {
     "audio": "sound", "speech": "sound",
 }  # fmt: skip
 HIDES_IN = {**dict.fromkeys(TEXT_TESTS, "text"), "video": "film", "audio": "sound"}
-_HEAD_BYTES = 1 << 16
 _UNITS_S = {"h": 3600, "min": 60, "s": 1}
 
 
 @dataclass(frozen=True)
 class ReaderTests:
-    """What is examined: lengths, and how many questions a test asks at each."""
+    """What is examined: lengths, and how many things a test hides or asks at each."""
 
     tests: tuple[str, ...] = ("needle", "many", "kinds", "position", "shots", "dictionary")
     lengths: tuple[int, ...] = (65_536,)
@@ -113,7 +112,10 @@ def parse_length(text: str) -> int:
     size = {"k": 1 << 10, "m": 1 << 20}.get(digits[-1:], 1)
     digits = digits[:-1] if size > 1 else digits
     if not digits.isdecimal() or int(digits) == 0:
-        raise ValueError(f"a length is a number of tokens such as 4096, 64k or 10m, got {text!r}")
+        raise ValueError(
+            f"a length is a number of tokens such as 4096, 64k or 10m, or a duration such as 3h, "
+            f"90min or 75s, got {text!r}"
+        )
     return int(digits) * size
 
 
@@ -140,12 +142,7 @@ def parse_duration(text: str) -> int | None:
 
 def is_text_file(path: Path) -> bool:
     """Tell whether a file is UTF-8 text; an absent one counts as text, whose reader names it."""
-    if not path.exists():
-        return True
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-        # Hours of sound are not fetched to find that they are no text.
-        return b"\0" not in head and text_of(head + file.read()) is not None
+    return not path.exists() or file_text(path) is not None
 
 
 def media_haystack(path: Path, tests: Sequence[str], *, config: LMConfig) -> Item:

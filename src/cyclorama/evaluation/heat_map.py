@@ -49,9 +49,10 @@ def draw_heat_map(trials: Sequence[Trial], path: Path, *, names: Sequence[str]) 
     place.set_xticks(range(len(names)), names)
     ends = [f"{100 * n // NUM_DEPTHS}-{100 * (n + 1) // NUM_DEPTHS} %" for n in range(NUM_DEPTHS)]
     place.set_yticks(range(NUM_DEPTHS), ends, fontsize=8)
-    place.set_xlabel("tokens read")
+    place.set_xlabel("length read")
     place.set_ylabel("depth of the fact")
-    place.set_title(f"exact answers, %: {len(trials):,} questions", fontsize=10)
+    num_asked = sum(trial.depth is not None for trial in trials)  # what is absent has no depth
+    place.set_title(f"exact answers, %: {num_asked:,} questions", fontsize=10)
     figure.colorbar(image, ax=place, fraction=0.08)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.partial")

@@ -74,7 +74,12 @@ def questions(bench: Bench) -> Outcome:
         asked = asked[: num_trials - len(outcome.rows)]
         frames = np.stack([scale_frame(frame) for frame in clip.frames])
         passage = joined_passage([*video_passages([frames], rate_fps=clip.rate_fps)])
-        reading = read_stream(bench.reader, [passage], num_tokens=len(passage.ids))
+        reading = read_stream(
+            bench.reader,
+            [passage],
+            num_tokens=len(passage.ids),
+            memory_dtype=bench.config.memory_dtype,
+        )
         answers = ask(bench.reader, reading, questions=[q["text"] for q in asked])
         for one, found in zip(asked, answers, strict=True):
             about = (one["kind"], "clip", one["text"], one["answer"], found)
@@ -157,9 +162,8 @@ def read_recordings(folder: Path, rng: np.random.Generator, *, num: int) -> Iter
     """
     table = folder / "transcripts.csv"
     if table.is_file():
-        with table.open(newline="", encoding="utf-8") as file:
-            for name, *texts in list(csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE))[:num]:
-                yield Recording(texts[-1], "reader", _samples(folder / f"{name}.wav"))
+        for name, text in _transcripts(table)[:num]:
+            yield Recording(text, "reader", _samples(folder / f"{name}.wav"))
         return
     takes: dict[str, list[tuple[int, Path]]] = {}
     for path in sorted(folder.glob("*.wav")):
@@ -178,6 +182,19 @@ def read_recordings(folder: Path, rng: np.random.Generator, *, num: int) -> Iter
         parts = [part for path in paths for part in (pause, np.trim_zeros(_samples(path)))]
         text = " ".join(DIGITS[digit] for digit in digits)
         yield Recording(text, speaker, np.concatenate([*parts, pause]))
+
+
+def _transcripts(table: Path) -> list[tuple[str, str]]:
+    """Return names and words of a table; ValueError for a line without words, or for no line."""
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = [*csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE)]
+    found = [(row[0], row[-1]) for row in rows if row]
+    for number, row in enumerate(rows, start=1):
+        if row and (len(row) < 2 or not words_of(row[-1])):
+            raise ValueError(f"{table}, line {number}: {'|'.join(row)!r}: write NAME|words")
+    if not found:
+        raise ValueError(f"{table} is empty: write a line NAME|words for each recording")
+    return found
 
 
 def _transcribe(

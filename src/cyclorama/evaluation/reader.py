@@ -50,7 +50,7 @@ PROSE_SEED = 1_000  # training makes its prose from seed 0
 
 
 def _needle(bench: Bench) -> Outcome:
-    """Ask single facts at even depths of up to ten haystacks of every length."""
+    """Ask single facts at even depths of the haystacks of every length."""
     outcome, config = Outcome(), bench.config
     for length in config.lengths:
         name, costs = length_name(length), []
@@ -211,7 +211,10 @@ def _open_bench(reader: Reader, config: ReaderTests, report: Callable[[str], Non
         return Bench(reader, texts, config, report, item)
     uses = {HIDES_IN[test] for test in config.tests if test in HIDES_IN}
     if uses != {"text"}:
-        raise ValueError(f"{path} is text, of no use to --tests {','.join(config.tests)}")
+        others = [test for test in config.tests if HIDES_IN.get(test) != "text"]
+        raise ValueError(
+            f"{path} is text, in which {', '.join(others)} hide nothing: leave these out of --tests"
+        )
     return Bench(reader, open_texts([path]), config, report)
 
 
@@ -247,6 +250,8 @@ def _write(out: Path, bench: Bench, outcomes: Mapping[str, Outcome]) -> None:
 def _check(config: ReaderTests) -> None:
     if config.speech and "speech" not in config.tests:
         raise ValueError(f"--speech {config.speech} has no effect without --tests speech")
+    if config.speech:  # a folder that holds none says so before an hour of other tests
+        next(media.read_recordings(config.speech, np.random.default_rng(0), num=1))
     if unknown := [name for name in config.tests if name not in TESTS]:
         raise ValueError(f"no test {', '.join(unknown)}: there are {', '.join(TESTS)}")
     numbers = (config.num_trials, config.num_haystacks)

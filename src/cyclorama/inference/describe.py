@@ -5,7 +5,6 @@ A long sound is cut where it is quietest, so that no word is cut in two, into st
 twelve seconds; each stretch is read on its own and gives a line with its instant.
 """
 
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from cyclorama.data.passages import (
     video_passages,
 )
 from cyclorama.data.requests import SAID_REQUEST, caption_request
-from cyclorama.inference import files
 from cyclorama.inference.files import Viewing, read_minutes, sound_length_s
 from cyclorama.inference.messages import answer_all, file_stream
 from cyclorama.inference.text import Reader, read_stream
@@ -68,32 +66,41 @@ def transcribe_file(
 
     Raises ValueError for a file without sound and for weights that do not read sound.
     """
-    viewing = viewing or Viewing()
-    duration_s = sound_length_s(path, config=reader.lm.config, viewing=viewing)
-    held, first = np.zeros(0, np.float32), 0
-    num_seconds = math.ceil(duration_s)
-    for minute, samples in enumerate(read_minutes(path, num_seconds, viewing=viewing), start=1):
-        is_last = minute * files.SECONDS_AT_ONCE >= num_seconds
-        held = np.concatenate((held, samples))
-        while len(held) and (is_last or len(held) > LONGEST_S * SOUND_RATE_HZ):
-            stop = quiet_cut(held)
-            yield (
-                first / SOUND_RATE_HZ,
-                transcribe_samples(reader, held[:stop], max_tokens=max_tokens),
-            )
-            held, first = held[stop:], first + stop
+    viewing, first = viewing or Viewing(), 0
+    num_seconds = sound_length_s(path, config=reader.lm.config, viewing=viewing)
+    for stretch in stretches(read_minutes(path, num_seconds, viewing=viewing)):
+        words = transcribe_stretch(reader, stretch, max_tokens=max_tokens)
+        yield first / SOUND_RATE_HZ, words
+        first += len(stretch)
 
 
 def transcribe_samples(reader: Reader, samples: np.ndarray, *, max_tokens: int = 64) -> str:
-    """Return the words of one stretch of sound, float32 (N,) at 16 kHz in [-1, 1]."""
+    """Return the words of a sound of any length, float32 (N,) at 16 kHz in [-1, 1]."""
+    parts = stretches([samples])
+    return " ".join(transcribe_stretch(reader, part, max_tokens=max_tokens) for part in parts)
+
+
+def transcribe_stretch(reader: Reader, samples: np.ndarray, *, max_tokens: int = 64) -> str:
+    """Return the words of one stretch of sound."""
     passage = joined_passage([*sound_passages([seconds_of(samples)])])
     return _ask(reader, passage, SAID_REQUEST, max_tokens)
 
 
+def stretches(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield a sound that comes in chunks, cut where it is quietest."""
+    held = np.zeros(0, np.float32)
+    for samples in chunks:
+        held = np.concatenate((held, samples))
+        while len(held) > LONGEST_S * SOUND_RATE_HZ:
+            stop = quiet_cut(held)
+            yield held[:stop]
+            held = held[stop:]
+    if len(held):
+        yield held
+
+
 def quiet_cut(samples: np.ndarray) -> int:
-    """Return where a stretch ends: all of a short one, else its quietest tenth's middle."""
-    if len(samples) <= LONGEST_S * SOUND_RATE_HZ:
-        return len(samples)
+    """Return where to cut a long sound: in the middle of the quietest tenth of a second."""
     start = SHORTEST_S * SOUND_RATE_HZ
     tenths = samples[start : LONGEST_S * SOUND_RATE_HZ].reshape(-1, QUIET_SAMPLES)
     return start + int((tenths**2).sum(axis=1).argmin()) * QUIET_SAMPLES + QUIET_SAMPLES // 2

@@ -189,7 +189,7 @@ def read_minutes(path: Path, num_seconds: int, *, viewing: Viewing) -> Iterator[
 def _sound_item(path: Path, viewing: Viewing) -> Item:
     duration_s = probe_audio(path).duration_s
     _check_length(path, duration_s, viewing)
-    num_seconds = max(1, math.ceil(duration_s - CLOCK_S))
+    num_seconds = _whole_seconds(duration_s)
     num_tokens = num_sound_tokens(num_seconds)
 
     def chunks() -> Iterator[np.ndarray]:
@@ -209,12 +209,16 @@ def _sound_item(path: Path, viewing: Viewing) -> Item:
     )
 
 
-def sound_length_s(path: Path, *, config: LMConfig, viewing: Viewing) -> float:
-    """Return how long a file's sound is; ValueError when it has none or may not be read."""
+def sound_length_s(path: Path, *, config: LMConfig, viewing: Viewing) -> int:
+    """Return how many seconds of sound a file has; ValueError for none, or too many to read."""
     duration_s = probe_audio(path).duration_s
     _check_reads(path, "sound", "to be heard", config=config)
     _check_length(path, duration_s, viewing)
-    return duration_s
+    return _whole_seconds(duration_s)
+
+
+def _whole_seconds(duration_s: float) -> int:
+    return max(1, math.ceil(duration_s - CLOCK_S))
 
 
 def _check_length(path: Path, duration_s: float, viewing: Viewing) -> None:

@@ -204,11 +204,16 @@ def _named_file(path: Path, config: LMConfig, viewing: Viewing) -> list[str | It
 
 
 def _file_parts(path: Path, config: LMConfig, viewing: Viewing) -> list[str | Item]:
+    text = file_text(path)
+    return [text] if text is not None else [*media_items(path, config=config, viewing=viewing)]
+
+
+def file_text(path: Path) -> str | None:
+    """Return the text of a file, or None when it is no UTF-8 text."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
         # Hours of sound are not fetched to find that they are no text.
-        text = None if b"\0" in head else text_of(head + file.read())
-    return [text] if text is not None else [*media_items(path, config=config, viewing=viewing)]
+        return None if b"\0" in head else text_of(head + file.read())
 
 
 def text_of(data: bytes) -> str | None:

@@ -3,19 +3,24 @@
 Picture a finger laid on the page. The words of an answer are looked for in the stream as they are;
 where they stand more than once, the place is taken around which most of the question's words stand,
 rare words counting more (inverse frequency: Sparck Jones 1972). An answer in other words than the
-text's has no place, and neither has one about what was seen or heard: there the answer itself tells
-the instant. Files are told apart by the line that `messages.file_stream` sets before each of
-several; a text that has such lines of its own misleads it.
+text's has no place, nor has "not found", nor what was seen or heard: there the answer itself tells
+the instant, and a film's stamps are no text. Files are told apart by the line that
+`messages.file_stream` sets before each of several; a text that has such lines of its own misleads.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+from cyclorama.data.needle_stream import ABSENT
 from cyclorama.data.tokenizer import load_tokenizer
 
 AROUND = 64  # tokens on each side of an answer that count as its surroundings
 _HEAD = "\nfile:"
+_OPENS, _CLOSES = (
+    tuple(f"<{way}{kind}>" for kind in ("image", "video", "audio")) for way in ("", "/")
+)
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,10 @@ class Place:
 def place_of(ids: np.ndarray, *, question: str, answer: str) -> Place | None:
     """Return where the words of ``answer`` stand in the stream ``ids`` (L,); None when nowhere."""
     encode, answer = load_tokenizer().encode, answer.strip()
-    if not answer:
+    if not answer or answer.lower() == ABSENT:
         return None
-    places = np.concatenate([_found(ids, encode(lead + answer)) for lead in (" ", "")])
+    parts = [_whole(ids, encode(lead + answer), answer=answer) for lead in (" ", "")]
+    places = _outside_media(ids, np.concatenate(parts))
     if not len(places):
         return None
     place = int(places[_closeness(ids, places, encode(" " + question.strip())).argmax()])
@@ -43,10 +49,41 @@ def place_of(ids: np.ndarray, *, question: str, answer: str) -> Place | None:
 
 def _found(ids: np.ndarray, words: list[int]) -> np.ndarray:
     """Return the places at which ``words`` stand, in order."""
-    places = np.flatnonzero(ids[: len(ids) - len(words) + 1] == words[0])
+    places = np.flatnonzero(ids[: max(0, len(ids) - len(words) + 1)] == words[0])
     for number, word in enumerate(words[1:], start=1):
         places = places[ids[places + number] == word]
     return places
+
+
+def _whole(ids: np.ndarray, words: list[int], *, answer: str) -> np.ndarray:
+    """Return the places of ``words`` at which no number goes on: 48 does not stand in 14823."""
+    begins, ends = _digit_edges()
+    places, stops = _found(ids, words), len(words)
+    if begins[words[0]]:
+        places = places[(places == 0) | ~ends[ids[places - 1]]]
+    if answer[-1].isdigit():
+        after = np.minimum(places + stops, len(ids) - 1)
+        places = places[(places + stops == len(ids)) | ~begins[ids[after]]]
+    return places
+
+
+@lru_cache(maxsize=1)
+def _digit_edges() -> tuple[np.ndarray, np.ndarray]:
+    """Return which ids begin, and which end, with a digit, bool (V,) each."""
+    tokenizer = load_tokenizer()
+    texts = [tokenizer.token(index) for index in range(len(tokenizer))]
+    begins, ends = (
+        np.array([text[edge].isdigit() for text in texts]) for edge in (slice(1), slice(-1, None))
+    )
+    return begins, ends
+
+
+def _outside_media(ids: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return those of ``places`` that are not between the marks of a picture, film or sound."""
+    special = load_tokenizer().special
+    opens, closes = ([special(name) for name in names] for names in (_OPENS, _CLOSES))
+    inside = np.isin(ids, opens).cumsum() - np.isin(ids, closes).cumsum()
+    return places[inside[places] == 0]
 
 
 def _closeness(ids: np.ndarray, places: np.ndarray, words: list[int]) -> np.ndarray:

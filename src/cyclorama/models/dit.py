@@ -108,6 +108,8 @@ class TextBlock(nn.Module):
 class Block(nn.Module):
     """Attention and SwiGLU, each shifted, scaled and gated by the token's noise time."""
 
+    COMPILED = ("before", "after")  # what may be compiled for any row; attention between is eager
+
     def __init__(self, width: int, head_size: int) -> None:
         super().__init__()
         self.norm_attention = RMSNorm(width, gain=False)
@@ -122,6 +124,13 @@ class Block(nn.Module):
         shift, scale = (modulation_L6D[:, :2] + self.table[:2]).unbind(dim=1)
         hidden = self.norm_attention(x_LD) * (1 + scale) + shift
         return self.attention.heads(hidden, cos=cos, sin=sin)
+
+    def mixed(
+        self, x_LD: Tensor, modulation_L6D: Tensor, *, cos: Tensor, sin: Tensor, runs: Sequence[Run]
+    ) -> Tensor:
+        """Return what each token's heads gather from its own segment, (L, D)."""
+        q, k, v = self.before(x_LD, modulation_L6D, cos=cos, sin=sin)
+        return segment_attention(q, k, v_LNK=v, runs=runs).flatten(1)
 
     def between(
         self, x_LD: Tensor, mixed_LD: Tensor, *, modulation_L6D: Tensor
@@ -146,13 +155,14 @@ class Block(nn.Module):
         runs: Sequence[Run],
     ) -> Tensor:
         """Return the row after this block."""
-        q, k, v = self.before(x_LD, modulation_L6D, cos=cos, sin=sin)
-        mixed_LD = segment_attention(q, k, v_LNK=v, runs=runs).flatten(1)
+        mixed_LD = self.mixed(x_LD, modulation_L6D, cos=cos, sin=sin, runs=runs)
         return self.after(x_LD, mixed_LD, modulation_L6D=modulation_L6D)
 
 
 class SoftBlock(Block):
     """A block with soft experts, which see the tokens of a whole segment."""
+
+    COMPILED = ("before", "between")  # not the experts: segments change their lengths with the row
 
     def __init__(self, width: int, head_size: int, *, num_experts: int, slots: int) -> None:
         super().__init__(width, head_size)
@@ -168,8 +178,7 @@ class SoftBlock(Block):
         runs: Sequence[Run],
     ) -> Tensor:
         """Return the row after this block."""
-        q, k, v = self.before(x_LD, modulation_L6D, cos=cos, sin=sin)
-        mixed_LD = segment_attention(q, k, v_LNK=v, runs=runs).flatten(1)
+        mixed_LD = self.mixed(x_LD, modulation_L6D, cos=cos, sin=sin, runs=runs)
         x_LD, hidden_LD, gate_LD = self.between(x_LD, mixed_LD, modulation_L6D=modulation_L6D)
         return x_LD + gate_LD * in_segments(self.mlp, hidden_LD, runs=runs)
 

@@ -8,7 +8,7 @@ are few. Packing is that of NaViT (Dehghani et al. 2023, section 2.1); the runs 
 """
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 
 import torch
 import torch.nn.functional as F
@@ -51,17 +51,13 @@ def segment_attention(
     runs: Sequence[Run],
 ) -> Float[Tensor, "L N K"]:
     """Return attention in which each token sees the tokens of its own segment only."""
-    parts, start, num_heads = [], 0, q_LNK.shape[1]
-    for count, length in runs:
-        place = slice(start, start + count * length)
+    parts, num_heads = [], q_LNK.shape[1]
+    for place, count in _places(runs, len(q_LNK)):
         q, k, v = (
             rearrange(x[place], "(G l) N K -> (G N) l K", G=count) for x in (q_LNK, k_LNK, v_LNK)
         )
         mixed = short_attention(q, k, v_BSK=v)
         parts.append(rearrange(mixed, "(G N) l K -> (G l) N K", N=num_heads))
-        start = place.stop
-    if start != len(q_LNK):
-        raise ValueError(f"the runs {tuple(runs)} cover {start} tokens, the row has {len(q_LNK)}")
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
@@ -69,11 +65,18 @@ def in_segments(
     layer: Callable[[Tensor], Tensor], x_LD: Float[Tensor, "L D"], *, runs: Sequence[Run]
 ) -> Float[Tensor, "L D"]:
     """Return what ``layer``, from (G, l, D) to the same, makes of each run of segments alone."""
-    parts, start = [], 0
-    for count, length in runs:
-        part = x_LD[start : start + count * length].unflatten(0, (count, length))
-        parts.append(layer(part).flatten(0, 1))
-        start += count * length
-    if start != len(x_LD):
-        raise ValueError(f"the runs {tuple(runs)} cover {start} tokens, the row has {len(x_LD)}")
+    parts = [
+        layer(x_LD[place].unflatten(0, (count, -1))).flatten(0, 1)
+        for place, count in _places(runs, len(x_LD))
+    ]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _places(runs: Sequence[Run], num_tokens: int) -> list[tuple[slice, int]]:
+    """Return where each run lies in a row and how many segments it has; ValueError for a gap."""
+    ends = [0, *accumulate(count * length for count, length in runs)]
+    if ends[-1] != num_tokens:
+        raise ValueError(
+            f"the runs {tuple(runs)} cover {ends[-1]} tokens, the row has {num_tokens}"
+        )
+    return [(slice(*ends[n : n + 2]), count) for n, (count, _) in enumerate(runs)]

@@ -21,7 +21,9 @@ from torch import Tensor, nn
 
 from cyclorama.nn.mlp import SwiGLU
 
-VOTE = 1e-3  # how much one vote moves an expert's score when it is chosen
+# How much one vote moves an expert's score when it is chosen. Votes are cast in each call: a step
+# that reads its sequences in four calls casts four, each on the load of that call.
+VOTE = 1e-3
 
 
 def grouped_product(

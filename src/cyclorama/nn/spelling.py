@@ -3,8 +3,9 @@
 Picture a stenographer beside the scribe who, after every token of sound, notes up to two letters or
 nothing. Which instant a letter belongs to nobody told him: the loss sums over all ways to lay the
 words along the sound (connectionist temporal classification, Graves et al. 2006, ICML, equations
-6 to 8). To read the notes, repeated letters are drawn together and blanks left out (ibid. section
-3.1). Words are lower case, of letters, apostrophes and spaces alone.
+6 to 8), repeated notes being one letter and blanks none. Used in training alone: what is heard so
+early is soon answered too, and answers then err less than the notes (docs/lab-log.md). Words are
+lower case, of letters, apostrophes and spaces alone.
 """
 
 from collections.abc import Sequence
@@ -37,12 +38,6 @@ def letter_ids(text: str) -> list[int]:
     if unknown := set(text) - set(LETTERS):
         raise ValueError(f"no note for {''.join(sorted(unknown))!r}: words are lower case letters")
     return [1 + LETTERS.index(letter) for letter in text]
-
-
-def spelled(logits_TA: Float[Tensor, "T letters"]) -> str:
-    """Return the words that the likeliest notes spell."""
-    notes = logits_TA.argmax(dim=-1).unique_consecutive().tolist()
-    return "".join(LETTERS[note - 1] for note in notes if note).strip()
 
 
 def spelling_loss(logits: Sequence[Float[Tensor, "_ letters"]], texts: Sequence[str]) -> Tensor:

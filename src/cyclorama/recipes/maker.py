@@ -16,7 +16,7 @@ from cyclorama.data.latents import build_latent_cache
 from cyclorama.data.mirror import MirroredSource
 from cyclorama.data.prompt import prompt_ids
 from cyclorama.data.sample import Source
-from cyclorama.models.dit import DITS, DiT, DiTConfig, SoftBlock
+from cyclorama.models.dit import DITS, DiT, DiTConfig
 from cyclorama.recipes.autoencoder import encode_uint8
 from cyclorama.recipes.data import DataConfig
 from cyclorama.training.denoising import DenoisingConfig, RowBatches, denoising_loss
@@ -106,11 +106,8 @@ def run(
 
 
 def compile_blocks(model: nn.Module) -> None:
-    """Compile both halves of every block for any row length; attention between them is eager.
-
-    Soft experts stay eager too, since the lengths of segments change from row to row.
-    """
+    """Compile the parts of every block that take rows of any length."""
     detail_blocks = model.detail.blocks if model.config.detail_depth else ()
     for block in (*model.blocks, *detail_blocks):
-        for name in ("before", "between" if isinstance(block, SoftBlock) else "after"):
+        for name in block.COMPILED:
             setattr(block, name, torch.compile(getattr(block, name), dynamic=True))

@@ -6,7 +6,7 @@ a curriculum, stage after stage in the order of their names: few families in sho
 families that a grammar makes anew for every batch, and tasks that only examples tell; longer
 sequences; and at last (``share``) every row sees every sequence of its batch and of ``extra`` more,
 so that a step is a haystack as long as all of them. A stage is data: ``--set stages.e.extra=56``.
-How the bundled file came about, its card says: it had these stages in several sittings.
+How the bundled file came about, its card says: it had stages like these, in several sittings.
 
 Media come second: a reader that was trained on text goes on with stems added, its own weights
 copied, and draws steps of media by shares beside its steps of text (`reader_media`)::
@@ -75,7 +75,7 @@ class ReadingConfig(Config):
     share: bool = False  # whether a row sees the other sequences of its batch
     extra: int = 0  # sequences of strangers, read without gradients; of use only when shared
     max_rows: int = 1536
-    # Of the steps, by kind (clips, images, films, digits, sentences, sounds); the rest is text.
+    # Of the steps, by kind (see reader_media.NEEDS); the rest is text.
     media: dict[str, float] = Field(default_factory=dict)
 
 
@@ -115,16 +115,23 @@ class ReadingBatches:
         rng = np.random.default_rng([self.seed, step])
         if stage.media and (kind := draw_kind(rng, stage.media)) != TEXT:
             assert self.shelves is not None  # `run` opens what its stages draw
-            size = {"batch": stage.batch, "num_tokens": stage.num_tokens}
-            return draw_batch(rng, self.shelves, kind=kind, share=stage.share, **size)
-        rows = _sequences(rng, self.texts, stage=stage)
+            return draw_batch(
+                rng,
+                self.shelves,
+                kind=kind,
+                batch=stage.batch,
+                num_tokens=stage.num_tokens,
+                max_rows=stage.max_rows,
+                share=stage.share,
+            )
+        rows = sequences(rng, self.texts, stage=stage)
         ids = torch.from_numpy(np.stack([row.ids for row in rows]).astype(np.int64))
         weights = torch.from_numpy(np.stack([row.weights for row in rows[: stage.batch]]))
         judged, extra = ids[: stage.batch], ids[stage.batch :]
         return TokenBatch(judged, weights, extra, stage.share, stage.max_rows)
 
 
-def _sequences(rng: np.random.Generator, texts: Texts, *, stage: ReadingConfig) -> list[Sequence]:
+def sequences(rng: np.random.Generator, texts: Texts, *, stage: ReadingConfig) -> list[Sequence]:
     """Return the batch's sequences and then the strangers; tasks are among the first."""
     weights = Weights(text=stage.text_weight, answer=stage.answer_weight)
     tasks = (label_map_sequence, dictionary_sequence)

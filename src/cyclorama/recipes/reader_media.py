@@ -138,6 +138,7 @@ def draw_batch(
     kind: str,
     batch: int,
     num_tokens: int,
+    max_rows: int = 1536,
     share: bool = False,
 ) -> MediaBatch:
     """Return rows of a kind, about as many tokens as ``batch`` texts of ``num_tokens``.
@@ -150,7 +151,8 @@ def draw_batch(
         rows = _film_rows(rng, shelves, num_rows, length)
     else:
         rows = [_row(rng, shelves, kind, length) for _ in range(num_rows)]
-    return replace(media_batch(trimmed(rows), share=share and kind == "films"), kind=kind)
+    shown = media_batch(trimmed(rows), max_rows=max_rows, share=share and kind == "films")
+    return replace(shown, kind=kind)
 
 
 def _film_rows(

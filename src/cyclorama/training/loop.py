@@ -120,8 +120,6 @@ def _step(
     copies = list(worker.parameters())
     with torch.no_grad():
         torch._foreach_copy_([p.data for p in copies], [p.data for p in masters])
-    for p in masters:
-        p.grad = torch.zeros_like(p)
     told: dict[str, list[float]] = {}  # a metric may be told by some parts only
     for part in range(config.accumulate):
         generator = step_generator(config.seed, state.step, part=part)
@@ -132,7 +130,7 @@ def _step(
         for name, number in {"loss": value.item(), **metrics}.items():
             told.setdefault(name, []).append(float(number))
     for master, compute in zip(masters, copies, strict=True):
-        if compute.grad is not None:
+        if compute.grad is not None:  # a stem that this step did not use is not moved by it
             master.grad = compute.grad.float() / config.accumulate
             compute.grad = None
     norm = torch.nn.utils.clip_grad_norm_(masters, config.optimizer.clip_norm)

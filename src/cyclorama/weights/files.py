@@ -3,7 +3,7 @@
 One file is all there is: which class, which sizes, what it was trained on and with what. Weights
 are stored in bfloat16 (half the bytes; the loss in quality is below what any figure here shows), or
 matrices in whole numbers of one byte with a scale for each row (Dettmers et al. 2022, "LLM.int8()",
-arXiv 2208.07339, section 2.1), and opened in float32. Only safetensors is read or written: no file
+arXiv 2208.07339), and opened in float32. Only safetensors is read or written: no file
 here can run code.
 """
 
@@ -110,8 +110,6 @@ def load_weights(path: Path, *, kind: str | None = None) -> Weights:
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is no safetensors file: {error}") from None
-    for name in [name for name in tensors if name.endswith(ROW_SCALE)]:
-        tensors[name.removesuffix(ROW_SCALE)] *= tensors.pop(name)
     found = metadata.pop("kind", None)
     if found not in KINDS or (kind is not None and found != kind):
         raise ValueError(
@@ -120,6 +118,8 @@ def load_weights(path: Path, *, kind: str | None = None) -> Weights:
         )
     model_class, config_class = KINDS[found]
     try:
+        for name in [name for name in tensors if name.endswith(ROW_SCALE)]:
+            tensors[name.removesuffix(ROW_SCALE)] *= tensors.pop(name)
         model = model_class(config_class.from_json(metadata.pop("config")))
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:

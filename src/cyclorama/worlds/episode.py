@@ -87,7 +87,7 @@ def make_episode(
     pixels, _ = project(tracks.positions, cameras, height=height, width=width)
     with Renderer(recipe, height=height, width=width) as renderer:
         drawn = _draw(renderer, recipe, tracks, times=times, full=full)
-    visible_px = _areas(drawn.object_ids, len(recipe.bodies))
+    visible_px = visible_areas(drawn.object_ids, len(recipe.bodies))
     facts = witness(
         recipe,
         tracks,
@@ -159,7 +159,7 @@ def _draw(
     return _Drawn(frames, object_ids, depth, amodal)
 
 
-def _areas(object_ids: np.ndarray, count: int) -> np.ndarray:
+def visible_areas(object_ids: np.ndarray, count: int) -> np.ndarray:
     """Return how many pixels of each frame show each body, (T, N)."""
     return np.stack([(object_ids == i + 1).sum((1, 2)) for i in range(count)], axis=1)
 
