@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 from machine import Watch, machine, matrix_peak_tflops
-from page import commit, opening, publish
+from page import command, commit, needed, opening, publish
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from training_step import CLIP, parameters_in
@@ -279,10 +279,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=24, help="clips in a batch")
     parser.add_argument("--tiny", action="store_true", help="a quick try; writes no file")
     arguments = parser.parse_args()
-    try:
-        import diffusers
-    except ImportError:
-        raise SystemExit("this benchmark needs an extra: pip install 'cyclorama[bench]'") from None
+    diffusers = needed("diffusers")
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     batch = 1 if arguments.tiny else arguments.batch
@@ -299,8 +296,7 @@ def main() -> None:
             "changes a list of earlier frames in place, and each chunk would be a graph of its own.",
             "Convolutions are also run in torch's layout `channels_last_3d`.",
             "",
-            f"* command: `python benchmarks/autoencoder_peer.py --threads {arguments.threads} "
-            f"--rounds {arguments.rounds} --batch {batch}`",
+            f"* command: `{command()}`",
             f"* commit: {commit()}; {machine(arguments.threads)}, diffusers {diffusers.__version__}",
             f"* peak of bfloat16 matrix products between the rounds: {max(peaks):.2f} TFLOP/s "
             f"(lowest {min(peaks):.2f}); other processes took {100 * others:.0f} % of the machine's "

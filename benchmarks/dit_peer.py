@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 from machine import Watch, machine, matrix_peak_tflops
-from page import commit, opening, publish
+from page import command, commit, needed, opening, publish
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from training_step import CLIP, noise_cache, parameters_in
@@ -327,10 +327,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--tiny", action="store_true", help="a quick try; writes no file")
     arguments = parser.parse_args()
-    try:
-        import diffusers
-    except ImportError:
-        raise SystemExit("this benchmark needs an extra: pip install 'cyclorama[bench]'") from None
+    diffusers = needed("diffusers")
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     config = DITS["tiny" if arguments.tiny else "nano"]
@@ -348,8 +345,7 @@ def main() -> None:
             "and attention included. The ratio is of clips/s, eager with eager and compiled with",
             "compiled. Weights are untrained: this is about speed alone.",
             "",
-            f"* command: `python benchmarks/dit_peer.py --threads {arguments.threads} "
-            f"--rounds {arguments.rounds}`",
+            f"* command: `{command()}`",
             f"* commit: {commit()}; {machine(arguments.threads)}, diffusers {diffusers.__version__}",
             parameter_line(config),
             "",

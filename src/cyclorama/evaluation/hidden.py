@@ -200,18 +200,14 @@ def _mark(
         Trial(num_tokens, haystack, depth, kind, name, question, answer, text)
         for (kind, depth, (question, answer)), text in zip(asked, found, strict=True)
     ]
-    for trial in trials:
-        absent = trial.kind == "absent"
-        kind = "false_positive" if absent else trial.kind
-        outcome.count(f"{kind}_{name}", [trial.right != absent])
-    outcome.rows += trials
+    outcome.add_kinds(name, trials)
     right = sum(trial.right for trial in trials)
     bench.report(f"{name}: {num_tokens:,} tokens, {right} of {len(trials)} right")
 
 
 def _engine_footage(seed: int) -> list[np.ndarray]:
     clips = asked_clips("stage", "val_id", num_clips=(seed + 1) * NUM_FOOTAGE)
-    return [clips.sample_of(clips.episode(-1 - n)).frames[::4] for n in range(NUM_FOOTAGE)]
+    return [clips.episode(-1 - n).frames[::4] for n in range(NUM_FOOTAGE)]
 
 
 def _shuffled(rng: np.random.Generator, footage: list[np.ndarray]) -> Iterator[np.ndarray]:

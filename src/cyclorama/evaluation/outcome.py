@@ -27,6 +27,19 @@ class Outcome:
         right, asked = self.shares.get(name, (0, 0))
         self.shares[name] = right + sum(marks), asked + len(marks)
 
+    def add(self, name: str, trials: Sequence[Any]) -> None:
+        """Add questions, and whether they are right to the share ``name``."""
+        self.count(name, [trial.right for trial in trials])
+        self.rows += trials
+
+    def add_kinds(self, name: str, trials: Sequence[Any]) -> None:
+        """Add questions, each to the share KIND_NAME; an answer to what is absent is false."""
+        for trial in trials:
+            absent = trial.kind == "absent"
+            kind = "false_positive" if absent else trial.kind
+            self.count(f"{kind}_{name}", [trial.right != absent])
+        self.rows += trials
+
 
 def merged(outcomes: Iterable[Outcome]) -> Outcome:
     """Return the shares and figures of all outcomes in one, without rows."""

@@ -59,8 +59,7 @@ def _needle(bench: Bench) -> Outcome:
             trials, cost, _ = bench.attempt(
                 length, number, needles=needles, questions=singles(needles)
             )
-            outcome.count(f"needle_text_{name}", [trial.right for trial in trials])
-            outcome.rows += trials
+            outcome.add(f"needle_text_{name}", trials)
             costs.append(cost)
         outcome.figures |= {
             f"prefill_{name}_s": float(np.mean([cost.prefill_s for cost in costs])),
@@ -79,9 +78,7 @@ def _many(bench: Bench) -> Outcome:
                 trials, _, _ = bench.attempt(
                     length, number, needles=needles, questions=singles(needles)
                 )
-                marks = [trial.right for trial in trials]
-                outcome.count(f"needles_{num}_text_{length_name(length)}", marks)
-                outcome.rows += trials
+                outcome.add(f"needles_{num}_text_{length_name(length)}", trials)
     return outcome
 
 
@@ -94,11 +91,7 @@ def _kinds(bench: Bench) -> Outcome:
         for number, num in enumerate(portions(each, config.num_haystacks)):
             needles, questions = _mixed(bench.rng(2, length, number), kinds, num=num)
             trials, _, _ = bench.attempt(length, number, needles=needles, questions=questions)
-            for trial in trials:
-                absent = trial.kind == "absent"
-                name = "false_positive" if absent else trial.kind
-                outcome.count(f"{name}_text_{length_name(length)}", [trial.right != absent])
-            outcome.rows += trials
+            outcome.add_kinds(f"text_{length_name(length)}", trials)
     return outcome
 
 
@@ -137,9 +130,8 @@ def _dictionary(bench: Bench) -> Outcome:
         seed=config.seed,
         memory_dtype=config.memory_dtype,
     )
-    outcome.count("dictionary_with", [trial.right for trial in known])
-    outcome.count("dictionary_without", [trial.right for trial in guessed])
-    outcome.rows = [*known, *guessed]
+    outcome.add("dictionary_with", known)
+    outcome.add("dictionary_without", guessed)
     return outcome
 
 
@@ -157,9 +149,8 @@ def _retrieval(bench: Bench) -> Outcome:
             for trial, text in zip(whole, found, strict=True)
         ]
         name = length_name(length)
-        outcome.count(f"whole_text_{name}", [trial.right for trial in whole])
-        outcome.count(f"retrieval_text_{name}", [trial.right for trial in parts])
-        outcome.rows += [*whole, *parts]
+        outcome.add(f"whole_text_{name}", whole)
+        outcome.add(f"retrieval_text_{name}", parts)
     return outcome
 
 
