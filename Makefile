@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FILMS ?=
+SPEECH ?=
 # Byte code is written when a module is first imported; compiling all of torch while installing
 # would double the time that the first demo takes.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
@@ -11,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo install check test size bench docs
 
-demo: .venv/core  ## make a small set of clips from words with the bundled weights
+demo: .venv/core  ## clips from words, facts from a long book, with the bundled weights
 	@$(BIN)/cyclorama demo --out demo
 
 install: .venv/dev  ## everything for development, all extras included
@@ -32,12 +33,13 @@ size:  ## lines per package, and what the uncommitted change adds
 	  printf "%6d lines %3d files  in all\n", all, count }' | sort -rn
 	@git diff --shortstat HEAD -- src
 
-bench: .venv/bench  ## every benchmark; those on footage need FILMS=folder
+bench: .venv/bench  ## every benchmark; those on footage need FILMS=folder, on real speech SPEECH=folders
 	$(BIN)/python benchmarks/rendering.py
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/autoencoder_peer.py
 	$(BIN)/python benchmarks/dit_peer.py
 	$(BIN)/python benchmarks/reader_prefill.py
+	$(BIN)/python benchmarks/speech_peer.py $(SPEECH)
 	@if [ -d "$(FILMS)" ]; then set -x; \
 	  $(BIN)/python benchmarks/decoding.py $(FILMS)/*.mp4; \
 	  $(BIN)/python benchmarks/ingest.py $(FILMS); \

@@ -24,6 +24,7 @@ from cyclorama.nn.mlp import SwiGLU
 # How much one vote moves an expert's score when it is chosen. Votes are cast in each call: a step
 # that reads its sequences in four calls casts four, each on the load of that call.
 VOTE = 1e-3
+STEP = 64  # rows of an expert are filled up to a multiple
 
 
 def grouped_product(
@@ -38,6 +39,18 @@ def grouped_product(
     bounds = [0, *ends_E.tolist()]
     parts = [x_LD[a:b] @ w for (a, b), w in zip(pairwise(bounds), weight_EDH, strict=True)]
     return torch.cat(parts)
+
+
+def _spaced(load_E: Int[Tensor, "E"]) -> tuple[Int[Tensor, "L"], Int[Tensor, "E"]]:
+    """Return where sorted rows go when each expert's begin at a multiple of `STEP`, and the ends.
+
+    On a processor a kernel is made for every new number of rows, which takes as long as the product
+    itself; so there are few such numbers. What lies between is computed and left out.
+    """
+    room_E = load_E.add(STEP - 1).div(STEP, rounding_mode="floor") * STEP
+    before_E = (room_E - load_E).cumsum(0) - (room_E - load_E)
+    rows = torch.arange(int(load_E.sum()), device=load_E.device)
+    return rows + before_E.repeat_interleave(load_E), room_E.cumsum(0)
 
 
 class Experts(nn.Module):
@@ -79,9 +92,11 @@ class Experts(nn.Module):
             self.votes_E += torch.sign(chosen_Lk.numel() - load_E * len(load_E))
         order = chosen_Lk.flatten().argsort(stable=True)
         token = order // self.top_k
-        hidden = grouped_product(x_LD[token], self.up_weight, ends_E=load_E.cumsum(0))
+        place, ends_E = _spaced(load_E)
+        rows = token.new_zeros(int(ends_E[-1])).index_copy(0, place, token)
+        hidden = grouped_product(x_LD[rows], self.up_weight, ends_E=ends_E)
         gate, up = hidden.chunk(2, dim=-1)
-        out = grouped_product(F.silu(gate) * up, self.down_weight, ends_E=load_E.cumsum(0))
+        out = grouped_product(F.silu(gate) * up, self.down_weight, ends_E=ends_E)[place]
         out = out * weight_Lk.flatten()[order, None].to(out.dtype)
         return self.shared(x_LD).index_add(0, token, out)
 

@@ -44,6 +44,7 @@ NEEDS = {
     "digits": "sound", "sentences": "sound", "sounds": "sound",
 }  # fmt: skip
 TEXT = "text"
+EVEN_TOKENS = 32  # rows are as long as a multiple: a kernel is made for every new length
 
 
 class MediaConfig(Config):
@@ -203,8 +204,9 @@ def some_footage(rng: np.random.Generator, clips: Source, *, num_frames: int) ->
 
 
 def trimmed(rows: list[MediaRow]) -> list[MediaRow]:
-    """Return rows without the padding that they all end with."""
+    """Return rows without the padding that they all end with, but for some: see `EVEN_TOKENS`."""
     used = max(int(np.flatnonzero(row.sequence.weights)[-1]) + 1 for row in rows)
+    used = -(-used // EVEN_TOKENS) * EVEN_TOKENS
     return [replace(row, sequence=_cut(row.sequence, used)) for row in rows]
 
 

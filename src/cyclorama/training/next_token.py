@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from cyclorama.nn.recall import Look
 
 READ_TOGETHER = 2048  # tokens of short sequences; long ones are read one by one
+ROWS_TOGETHER = 8  # rows are filled up to a multiple: a kernel is made for every new number
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +95,12 @@ def next_token_loss(
 def _answer_alone(model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R: Tensor) -> Tensor:
     """Return logits of rows (sorted) that ask their own sequence: B small looks, no large one."""
     places = place_R.split(own_R.bincount(minlength=len(batch.ids_BL)).tolist())
-    parts = [
-        model.answer(x_LD[place], Look.causal(k_LK, v_LK, position_R=place))
-        for (x_LD, k_LK, v_LK), place in zip(_read_each(model, batch.ids_BL), places, strict=True)
-        if len(place)
-    ]
+    parts = []
+    for (x_LD, k_LK, v_LK), place in zip(_read_each(model, batch.ids_BL), places, strict=True):
+        if len(place):
+            even = F.pad(place, (0, -len(place) % ROWS_TOGETHER))
+            logits = model.answer(x_LD[even], Look.causal(k_LK, v_LK, position_R=even))
+            parts.append(logits[: len(place)])
     return torch.cat(parts)
 
 

@@ -138,7 +138,7 @@ FULL = Domain(
 )
 # Beside scenes of one object, the check drops every other one of two and five of six of three, so
 # that the stage shows one in three of five clips; this one shows two in more than half of its own.
-# Cylinders, hardest to tell from cubes at this size, come twice as often.
+# Cylinders, hardest to tell from cubes at this size, come twice as often as any other shape.
 PRACTICE = replace(
     STAGE,
     name="practice",
