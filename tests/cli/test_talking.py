@@ -6,6 +6,10 @@ import torch
 from typer.testing import CliRunner
 
 from cyclorama.cli.app import app
+from cyclorama.data.sample import Sample
+from cyclorama.data.store import append_samples, create_store, open_store
+from cyclorama.inference.describe import caption_clips
+from cyclorama.inference.text import load_reader
 from cyclorama.media.audio import write_wav
 from cyclorama.media.video import write_video
 from cyclorama.models.lm import LM, LMS
@@ -97,3 +101,35 @@ def test_weights_that_read_text_say_so_in_one_line(arguments, message):
     assert done.exit_code == 2, done.output
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_store_gets_captions_where_it_has_none():
+    pytest.importorskip("lance")
+    draw = np.random.default_rng(1)
+    create_store("films.lance")
+    samples = [
+        Sample(name, draw.integers(0, 256, (5, 32, 32, 3), np.uint8), 8.0, captions=words)
+        for name, words in (("a", {}), ("b", {"short": "a user's own words"}), ("c", {}))
+    ]
+    append_samples("films.lance", samples)
+    done = run("caption", "films.lance", "--style", "short", "--weights", "both.safetensors")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "films.lance has a column caption_short\n"
+    store = open_store("films.lance")
+    told = {sample.id: sample.captions.get("short") for sample in map(store.__getitem__, range(3))}
+    assert told["b"] == "a user's own words"
+    reader = load_reader("both.safetensors")
+    for number, name in enumerate(store.ids):
+        if name != "b":
+            frames = store[number].frames
+            assert [told[name]] == caption_clips(reader, [(frames, 8.0)], style="short")
+    for options, fault in (
+        (["--style", "long"], "no style of captions 'long'"),
+        (["--style", "dense", "--weights", "text.safetensors"], "these weights read text and no"),
+    ):
+        refused = run("caption", "films.lance", "--weights", "both.safetensors", *options)
+        assert refused.exit_code == 2
+        assert fault in refused.stderr
+    again = run("caption", "films.lance", "--style", "short", "--weights", "both.safetensors")
+    assert again.exit_code == 2
+    assert "has a column 'caption_short' already" in again.stderr
