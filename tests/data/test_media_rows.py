@@ -151,3 +151,7 @@ def test_words_in_noise_are_where_the_question_says():
         assert (loud[at : at + 2].max() > 0.3) == (answer != ABSENT)
     assert sorted(found) == sorted(text for text, _ in tones(3))
     assert row.said == " ".join(found)  # in the order of their instants
+    later = sound_needle_row(np.random.default_rng(1), tones(3), num_seconds=30, start_s=3600)
+    assert check(later).keys() == {q.replace(" 00:", " 01:") for q in asked}
+    with pytest.raises(ValueError, match="start_s must be a multiple of 5, got 3"):
+        sound_needle_row(np.random.default_rng(1), tones(3), num_seconds=30, start_s=3)

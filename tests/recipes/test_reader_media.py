@@ -58,7 +58,7 @@ def tones(seconds):
 
 @pytest.fixture(scope="module")
 def shelves():
-    return Shelves(Filmed(), tones([1, 2, 3, 4, 5, 6]), tones([3, 8]))
+    return Shelves(Filmed(), tones([1, 2, 3, 4, 5, 6, 1, 2]), tones([3, 8]))
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +130,24 @@ def test_films_that_share_are_stretches_of_one_film(shelves):
     seconds = sorted(sum(int(n) * 60**i for i, n in enumerate(s.split(":")[::-1])) for s in starts)
     assert min(np.diff(seconds)) >= 512 // 40
     assert stamp(seconds[0]) in starts
+
+
+def test_sounds_that_share_are_stretches_of_one_sound(shelves):
+    batch = draw_batch(
+        np.random.default_rng(0), shelves, kind="sounds", batch=2, num_tokens=768, share=True
+    )
+    assert batch.tokens.crossbatch
+    said: dict[str, str] = {}
+    for row, words in zip(batch.tokens.ids_BL, batch.said, strict=True):
+        text = load_tokenizer().decode(row[row >= 0].tolist())
+        for part in text.split("What is said at ")[1:]:
+            answer = part.split("<reserved1>")[1].split("<eos>")[0].strip()
+            assert part[:8] not in said
+            assert answer == ABSENT or answer in words
+            assert part[:8] in text.split("<reserved0>")[0] or answer == ABSENT
+            said[part[:8]] = answer
+    told = [answer for answer in said.values() if answer != ABSENT]
+    assert len(set(told)) == len(told) >= 4
 
 
 def test_text_first_and_media_second(texts, shelves, tmp_path, monkeypatch):

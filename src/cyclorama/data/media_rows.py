@@ -183,10 +183,12 @@ def sound_needle_row(
     *,
     num_seconds: int = 60,
     num_tokens: int = 2048,
+    start_s: int = 0,
 ) -> MediaRow:
     """Return noise in which words are spoken, each at a stamp, and questions by instant.
 
-    ``spoken`` are words with their sound, of which none is said twice or for longer than 5 s.
+    ``spoken`` are words with their sound, of which none is said twice or for longer than 5 s. The
+    first stamp is ``start_s``.
     ValueError when there are fewer stamps than these and one without.
     """
     stamps = range(0, num_seconds, STAMP_EVERY_S)
@@ -194,13 +196,13 @@ def sound_needle_row(
         raise ValueError(f"{num_seconds} s have {len(stamps)} stamps, needed: {len(spoken) + 1}")
     samples = noise(rng, num_seconds)
     *places, bare = rng.choice(stamps, len(spoken) + 1, replace=False).tolist()
-    questions = [_asked(*said_at(bare, ABSENT), "absent")]
+    questions = [_asked(*said_at(start_s + bare, ABSENT), "absent")]
     for place, (text, words) in zip(places, spoken, strict=True):
         start = place * SOUND_RATE_HZ
         samples[start : start + len(words)] += words[: len(samples) - start]
-        questions.append(_asked(*said_at(place, text), "said_at"))
-        questions.append(_asked(*said_when(text, place), "when"))
-    shown = [*sound_passages([seconds_of(np.clip(samples, -1, 1))])]
+        questions.append(_asked(*said_at(start_s + place, text), "said_at"))
+        questions.append(_asked(*said_when(text, start_s + place), "when"))
+    shown = [*sound_passages([seconds_of(np.clip(samples, -1, 1))], start_s=start_s)]
     order = rng.permutation(len(questions))
     said = " ".join(text for _, (text, _) in sorted(zip(places, spoken, strict=True)))
     return media_row(shown, [questions[i] for i in order], num_tokens=num_tokens, said=said)

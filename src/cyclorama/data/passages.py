@@ -98,10 +98,15 @@ def num_video_tokens(
     return around + stamps + num_frames * grid.height * grid.width
 
 
-def sound_passages(chunks: Iterable[np.ndarray]) -> Iterator[Passage]:
-    """Yield a sound between its marks, one passage for each chunk of seconds (see `seconds_of`)."""
+def sound_passages(chunks: Iterable[np.ndarray], *, start_s: int = 0) -> Iterator[Passage]:
+    """Yield a sound between its marks, one passage for each chunk of seconds (see `seconds_of`).
+
+    The sound begins at the instant ``start_s``, a multiple of `STAMP_EVERY_S`, else ValueError.
+    """
+    if start_s % STAMP_EVERY_S:
+        raise ValueError(f"start_s must be a multiple of {STAMP_EVERY_S}, got {start_s}")
     yield Passage(np.array([_mark("<audio>")]))
-    first = 0
+    first = start_s
     for seconds in chunks:
         ids: list[int] = []
         for number in range(first, first + len(seconds)):

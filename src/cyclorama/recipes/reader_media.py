@@ -4,8 +4,8 @@ Picture a projection booth next to the reading room. Before the lesson the reels
 clips with their questions (0.2 s each) and spoken words (50 ms each), and put on shelves beside
 the run's folder, where the next run finds them. A step is of one kind: text, or rows of one kind of
 media, drawn by the shares of the stage; so rows are as long as their kind and no padding is read.
-Rows with media see only themselves, but for films where the stage shares: those are stretches of
-one film, and each number is shown once.
+Rows with media see only themselves, but for films and sounds where the stage shares: those are
+stretches of one film or sound of ten hours, in which nothing is shown or said twice.
 """
 
 from collections.abc import Callable, Mapping
@@ -144,15 +144,16 @@ def draw_batch(
 ) -> MediaBatch:
     """Return rows of a kind, about as many tokens as ``batch`` texts of ``num_tokens``.
 
-    With ``share`` rows of films see each other, as parts of one film.
+    With ``share`` rows of films see each other, as parts of one film, and so do those of sounds.
     """
     length, mostly = ROW_TOKENS.get(kind, (num_tokens, num_tokens))
     num_rows = max(1, batch * num_tokens // mostly)
-    if kind == "films":
-        rows = _film_rows(rng, shelves, num_rows, length)
+    stretches = {"films": _film_rows, "sounds": _sound_rows}
+    if kind in stretches:
+        rows = stretches[kind](rng, shelves, num_rows, length)
     else:
         rows = [_row(rng, shelves, kind, length) for _ in range(num_rows)]
-    shown = media_batch(trimmed(rows), max_rows=max_rows, share=share and kind == "films")
+    shown = media_batch(trimmed(rows), max_rows=max_rows, share=share and kind in stretches)
     return replace(shown, kind=kind)
 
 
@@ -176,6 +177,26 @@ def _film_rows(
     ]
 
 
+def _sound_rows(
+    rng: np.random.Generator, shelves: Shelves, num_rows: int, length: int
+) -> list[MediaRow]:
+    """Return stretches of one sound of hours, with different words in them."""
+    assert shelves.digits is not None
+    num_seconds = (length - 200) // 28 // STAMP_EVERY_S * STAMP_EVERY_S
+    num_needles = min(3, num_seconds // STAMP_EVERY_S - 1)
+    spoken = shelves.digits.draw(rng, num_rows * num_needles, longest_s=STAMP_EVERY_S)
+    return [
+        sound_needle_row(
+            rng,
+            spoken[number * num_needles : (number + 1) * num_needles],
+            start_s=int(place) * num_seconds,
+            num_seconds=num_seconds,
+            num_tokens=length,
+        )
+        for number, place in enumerate(rng.choice(LATEST_S // num_seconds, num_rows, replace=False))
+    ]
+
+
 def _row(rng: np.random.Generator, shelves: Shelves, kind: str, length: int) -> MediaRow:
     clips, digits, sentences = shelves.clips, shelves.digits, shelves.sentences
     if kind == "cards":
@@ -184,12 +205,6 @@ def _row(rng: np.random.Generator, shelves: Shelves, kind: str, length: int) -> 
         assert clips is not None
         sample = clips[int(rng.integers(len(clips)))]
         return clip_row(rng, sample, num_tokens=length, is_image=kind == "images")
-    if kind == "sounds":
-        assert digits is not None
-        num_seconds = (length - 200) // 28 // STAMP_EVERY_S * STAMP_EVERY_S
-        num_needles = min(3, num_seconds // STAMP_EVERY_S - 1)
-        spoken = digits.draw(rng, num_needles, longest_s=STAMP_EVERY_S)
-        return sound_needle_row(rng, spoken, num_seconds=num_seconds, num_tokens=length)
     utterances = digits if kind == "digits" else sentences
     assert utterances is not None
     return speech_row(*utterances[int(rng.integers(len(utterances)))], num_tokens=length)
