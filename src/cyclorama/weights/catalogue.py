@@ -13,7 +13,7 @@ BUNDLED: dict[str, str] = {
     "autoencoder": "b1ecd9c03e028afc64d6a38cb27902aa7b11694851058954271dbd4ed73e54f3",
     "maker": "9ad917a7049d840ef396c8fafe9db42d440a40f12e86875f53ec3e16ffb5e1b6",
     "probe": "7220692c4d9ca4fa86a8d541182c0841098fc15f74e26913806374997857d8ce",
-    "reader": "140c2d264d52babe073a54893563a64133528d9b3ced5887e6be8e5eeafdbc35",
+    "reader": "c7e8bc6e73ea062c8e0d5337b45c1806ce31770a80ed7ba044859f7b2771ad6f",
 }
 
 
