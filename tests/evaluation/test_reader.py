@@ -170,7 +170,7 @@ def test_the_command_and_what_it_refuses(weights, tmp_path):
         (("--length", "3h"), "hours need --tests video or audio"),
         (("--tests", "video"), "test video: these weights read text and no pictures"),
         (("--speech", tmp_path), "has no effect without --tests speech"),
-        (("--length", "long"), "such as 4096, 64k or 10m, got 'long'"),
+        (("--length", "long"), "such as 3h, 90min or 75s, got 'long'"),
         (("--length", "64", "--trials", 40), "fill half of 64: ask fewer --trials"),
         (("--dtype", "float8"), "bfloat16, int8, got 'float8'"),
         (("--trials", 0), "at least 1 trial"),
