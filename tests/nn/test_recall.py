@@ -172,3 +172,17 @@ def test_gradients_are_the_formulas_in_the_memorys_dtype(dtype):
     near = {"rtol": 1e-3, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 0.05, "atol": 0.3}
     for found, wanted in zip([*ours, mine], [*exact, slope], strict=True):
         torch.testing.assert_close(found.grad.double(), wanted.grad, **near)
+
+
+def test_gradients_of_few_rows_at_a_time_are_those_of_merged_chunks(monkeypatch):
+    monkeypatch.setattr("cyclorama.nn.recall.ROWS_AT_ONCE", 2)
+    given = [*cards(), SCALE, SLOPE]
+    out_grad = torch.randn(ROWS, HEADS, SIZE, dtype=torch.float64)
+
+    def gradients(cuts):
+        q, k, v, scale, slope = leaves = [one.clone().requires_grad_() for one in given]
+        look = Look(in_chunks(k, v, cuts=cuts), CAUSAL, CAUSAL + 1)
+        return torch.autograd.grad(recall(q, look, scale_N=scale, slope_M=slope), leaves, out_grad)
+
+    for one, other in zip(gradients(()), gradients((20, 40)), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

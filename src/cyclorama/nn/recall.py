@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 REFERENCE_LENGTH, DISTANCE_UNIT = 4096, 64
+ROWS_AT_ONCE = 64
 View = Callable[[int, int], tuple[Tensor | None, Tensor]]  # bool and int64, (R, S) each
 Chunk = tuple[Tensor, Tensor, int]  # keys (S, K), values (S, K), position of the first
 
@@ -63,14 +64,11 @@ def recall(
     while piece is not None:
         k_SK, v_SK, first = piece
         seen_RS, distance_RS = _view(look, first, len(k_SK))
-        scores = _Product.apply(queries_RNK, k_SK)
-        if len(slope_M):  # in place: to put heads together again would copy every score
-            far_RS = torch.log2(1 + distance_RS.clamp(min=0).float() / DISTANCE_UNIT)
-            scores[:, -len(slope_M) :] -= slope_M[:, None] * far_RS[:, None]
-        if seen_RS is not None:
-            scores.masked_fill_(~seen_RS[:, None], float("-inf"))
-        if total is None and following is None:  # all there is: one softmax, cheaper to train
-            return _mean(scores.softmax(dim=-1), v_SK).to(q_RNK.dtype)
+        far_RS = torch.log2(1 + distance_RS.clamp(min=0).float() / DISTANCE_UNIT)
+        if total is None and following is None:  # all there is, as in training
+            found = _Whole.apply(queries_RNK, k_SK, v_SK, slope_M, seen_RS, far_RS)
+            return found.to(q_RNK.dtype)
+        scores = _scores(queries_RNK, k_SK.float(), slope_M, seen_RS=seen_RS, far_RS=far_RS)
         part = _weigh(scores, v_SK)
         total = part if total is None else merge(total, part)
         piece, following = following, next(pieces, None)
@@ -78,24 +76,68 @@ def recall(
     return total[0].to(q_RNK.dtype)
 
 
-class _Product(torch.autograd.Function):
-    """Queries times keys in float32; its gradients are products in the keys' own dtype.
+def _scores(
+    q_RNK: Tensor, k_SK: Tensor, slope_M: Tensor, *, seen_RS: Tensor | None, far_RS: Tensor
+) -> Tensor:
+    """Return the scores (R, N, S) in float32: in bfloat16 near misses of 64 would tie."""
+    scores = q_RNK @ k_SK.T
+    if len(slope_M):  # in place: to put heads together again would copy every score
+        scores[:, -len(slope_M) :] -= slope_M[:, None] * far_RS[:, None]
+    if seen_RS is not None:
+        scores.masked_fill_(~seen_RS[:, None], float("-inf"))
+    return scores
 
-    In bfloat16 a score of 64 would be rounded to halves, and near misses would tie; a gradient
-    rounded so loses nothing, and takes half the time.
+
+class _Whole(torch.autograd.Function):
+    """All rows over a memory in one piece, `ROWS_AT_ONCE` after each other.
+
+    Scores of all rows at once would go through the machine's memory a dozen times; those of a few
+    stay in its cache, and are made once more for the gradients (Dao et al. 2022, "FlashAttention",
+    arXiv 2205.14135, sections 3.1 and B.2). Gradients are products in the values' own dtype.
     """
 
     @staticmethod
-    def forward(ctx: Any, q_RNK: Tensor, k_SK: Tensor) -> Tensor:
-        ctx.save_for_backward(q_RNK, k_SK)
-        return q_RNK @ k_SK.float().T
+    def forward(ctx: Any, *given: Any) -> Tensor:
+        q_RNK, k_SK, v_SK, slope_M, seen_RS, far_RS = given
+        found_RNK = v_SK.new_empty(q_RNK.shape)
+        lse_RN = q_RNK.new_empty(q_RNK.shape[:2])
+        k_float_SK = k_SK.float()
+        for rows in _few(len(q_RNK)):
+            scores = _scores(q_RNK[rows], k_float_SK, slope_M, **_seen(seen_RS, far_RS, rows))
+            mean, lse_RN[rows] = _weigh(scores, v_SK)
+            found_RNK[rows] = mean.to(v_SK.dtype)
+        ctx.save_for_backward(*given, found_RNK, lse_RN)
+        return found_RNK
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        q_RNK, k_SK = ctx.saved_tensors
-        grad_RNS = grads[0].to(k_SK.dtype)
-        k_grad = grad_RNS.flatten(0, 1).T @ q_RNK.to(k_SK.dtype).flatten(0, 1)
-        return (grad_RNS @ k_SK).to(q_RNK.dtype), k_grad
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        q_RNK, k_SK, v_SK, slope_M, seen_RS, far_RS, found_RNK, lse_RN = ctx.saved_tensors
+        dtype, num_biased = v_SK.dtype, len(slope_M)
+        q_grad, slope_grad = torch.empty_like(q_RNK), torch.zeros_like(slope_M)
+        k_grad, v_grad = (torch.zeros_like(cards, dtype=torch.float32) for cards in (k_SK, v_SK))
+        k_float_SK = k_SK.float()
+        for rows in _few(len(q_RNK)):
+            scores = _scores(q_RNK[rows], k_float_SK, slope_M, **_seen(seen_RS, far_RS, rows))
+            weights = scores.sub_(lse_RN[rows][..., None]).exp_()
+            out_grad = grads[0][rows].to(dtype)
+            v_grad += weights.to(dtype).flatten(0, 1).T @ out_grad.flatten(0, 1)
+            mean = (out_grad.float() * found_RNK[rows].float()).sum(-1, keepdim=True)
+            score_grad = weights.mul_((out_grad @ v_SK.T).float().sub_(mean))
+            if num_biased:
+                biased = score_grad[:, -num_biased:] * far_RS[rows][:, None]
+                slope_grad -= biased.sum((0, 2))
+            score_grad = score_grad.to(dtype)
+            q_grad[rows] = (score_grad @ k_SK).to(q_grad.dtype)
+            k_grad += score_grad.flatten(0, 1).T @ q_RNK[rows].to(dtype).flatten(0, 1)
+        return q_grad, k_grad.to(k_SK.dtype), v_grad.to(dtype), slope_grad, None, None
+
+
+def _few(num_rows: int) -> list[slice]:
+    return [slice(i, min(i + ROWS_AT_ONCE, num_rows)) for i in range(0, num_rows, ROWS_AT_ONCE)]
+
+
+def _seen(seen_RS: Tensor | None, far_RS: Tensor, rows: slice) -> dict[str, Tensor | None]:
+    return {"seen_RS": None if seen_RS is None else seen_RS[rows], "far_RS": far_RS[rows]}
 
 
 def _view(look: Look, first: int, length: int) -> tuple[Tensor | None, Tensor]:

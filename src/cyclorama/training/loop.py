@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from cyclorama.config import Config
 from cyclorama.record import append_jsonl
+from cyclorama.training.allocator import keep_freed_memory
 from cyclorama.training.average import start_average, update_average
 from cyclorama.training.optimizer import OptimizerConfig, learning_rate_factor, make_optimizers
 
@@ -90,6 +91,7 @@ def train(
     ValueError when the checkpoint belongs to other settings, and BrokenCheckpointError when it
     cannot be read.
     """
+    keep_freed_memory()
     directory.mkdir(parents=True, exist_ok=True)
     state = State(model, make_optimizers(model, config.optimizer), start_average(model))
     load_checkpoint(directory, state, config=config)
