@@ -11,7 +11,9 @@ user's own, over and over where it is too short.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -33,6 +35,7 @@ from cyclorama.data.needle_stream import ABSENT
 from cyclorama.data.passages import (
     LEAD_SAMPLES,
     STAMP_EVERY_S,
+    Passage,
     num_sound_tokens,
     num_video_tokens,
     seconds_of,
@@ -49,85 +52,102 @@ from cyclorama.shapes import SOUND_RATE_HZ, grid_of_frames
 
 NUM_FOOTAGE = 64  # clips of the engine of which a film is made
 Asked = tuple[str, float | None, tuple[str, str]]  # kind, depth, (question, answer)
+Hide = Callable[[np.random.Generator, int, int, int], "Hidden"]  # duration in s, things, number
+
+
+@dataclass(frozen=True, eq=False)
+class Hidden:
+    """A stream in which things are hidden, made while it is read, and what is asked about them."""
+
+    passages: Iterable[Passage]
+    num_tokens: int
+    asked: list[Asked]
 
 
 def video(bench: Bench) -> Outcome:
     """Ask cards in films of every duration, at even depths."""
-    outcome, config = Outcome(), bench.config
-    footage = None if bench.haystack else _engine_footage(config.seed)
-    for duration_s in config.durations_s:
-        prefills = []
-        for number, num in enumerate(portions(config.num_trials, config.num_haystacks)):
-            rng = bench.rng(4, duration_s, number)
-            places, bare = _places(rng, duration_s, num, number)
-            numbers = rng.choice(np.arange(*CARD_NUMBERS), num, replace=False).tolist()
-            colours = rng.choice(list(CARD_COLOURS), num).tolist()
-            held = zip(places, numbers, colours, strict=True)
-            cards = {place: card(str(value), colour) for place, value, colour in held}
-            chunks = _shuffled(rng, footage) if footage else _frames_of(bench.haystack)
-            first = next(chunks)
-            film = held_up(chain([first], chunks), cards, num_frames=duration_s)
-            num_tokens = num_video_tokens(
-                duration_s, grid_of_frames(1, first.shape[1:3]), rate_fps=1.0
-            )
-            started = time.perf_counter()
-            reading = read_stream(
-                bench.reader,
-                video_passages(film, rate_fps=1.0),
-                num_tokens=num_tokens,
-                memory_dtype=config.memory_dtype,
-            )
-            prefills.append(time.perf_counter() - started)
-            asked: list[Asked] = []
-            for place, value, colour in zip(places, numbers, colours, strict=True):
-                depth = place / duration_s
-                asked += [
-                    ("needle", depth, number_at(place, str(value))),
-                    ("colour", depth, colour_at(place, colour)),
-                    ("when", depth, number_when(str(value), place)),
-                ]
-            asked += [("absent", None, number_at(place, ABSENT)) for place in bare]
-            _mark(bench, outcome, reading, asked, name=f"video_{duration_name(duration_s)}")
-        outcome.figures[f"prefill_video_{duration_name(duration_s)}_s"] = float(np.mean(prefills))
-    return outcome
+    footage = None if bench.haystack else _engine_footage(bench.config.seed)
+    return _examine(bench, "video", 4, partial(_film, bench.haystack, footage))
 
 
 def audio(bench: Bench) -> Outcome:
     """Ask for spoken digits in sounds of every duration, at even depths."""
+    return _examine(bench, "audio", 5, partial(_sound, bench.haystack))
+
+
+def _examine(bench: Bench, what: str, paper: int, hide: Hide) -> Outcome:
+    """Hide things in streams of every duration, read each once, and ask."""
     outcome, config = Outcome(), bench.config
     for duration_s in config.durations_s:
-        prefills = []
+        name, prefills = f"{what}_{duration_name(duration_s)}", []
         for number, num in enumerate(portions(config.num_trials, config.num_haystacks)):
-            rng = bench.rng(5, duration_s, number)
-            stamps, bare = _places(rng, duration_s // STAMP_EVERY_S, num, number)
-            words: dict[str, np.ndarray] = {}
-            while len(words) < num:
-                text, samples = utter(rng, "digits", split="test", longest_s=STAMP_EVERY_S)
-                words.setdefault(text, samples)
-            places = [stamp * STAMP_EVERY_S for stamp in stamps]
-            chunks = _samples_of(bench.haystack) if bench.haystack else _hiss(rng)
-            sound = with_words(
-                chunks,
-                dict(zip(places, words.values(), strict=True)),
-                num_seconds=duration_s,
-                gives_way=bench.haystack is not None,
-            )
+            hidden = hide(bench.rng(paper, duration_s, number), duration_s, num, number)
             started = time.perf_counter()
             reading = read_stream(
                 bench.reader,
-                sound_passages(sound),
-                num_tokens=num_sound_tokens(duration_s),
+                hidden.passages,
+                num_tokens=hidden.num_tokens,
                 memory_dtype=config.memory_dtype,
             )
             prefills.append(time.perf_counter() - started)
-            asked: list[Asked] = []
-            for place, text in zip(places, words, strict=True):
-                asked.append(("needle", place / duration_s, said_at(place, text)))
-                asked.append(("when", place / duration_s, said_when(text, place)))
-            asked += [("absent", None, said_at(stamp * STAMP_EVERY_S, ABSENT)) for stamp in bare]
-            _mark(bench, outcome, reading, asked, name=f"audio_{duration_name(duration_s)}")
-        outcome.figures[f"prefill_audio_{duration_name(duration_s)}_s"] = float(np.mean(prefills))
+            _mark(bench, outcome, reading, hidden.asked, name=name)
+        outcome.figures[f"prefill_{name}_s"] = float(np.mean(prefills))
     return outcome
+
+
+def _film(
+    haystack: Item | None,
+    footage: list[np.ndarray] | None,
+    rng: np.random.Generator,
+    duration_s: int,
+    num: int,
+    number: int,
+) -> Hidden:
+    """Return a film at one frame a second with ``num`` cards in it."""
+    places, bare = _places(rng, duration_s, num, number)
+    numbers = rng.choice(np.arange(*CARD_NUMBERS), num, replace=False).tolist()
+    colours = rng.choice(list(CARD_COLOURS), num).tolist()
+    held = [*zip(places, numbers, colours, strict=True)]
+    cards = {place: card(str(value), colour) for place, value, colour in held}
+    chunks = _shuffled(rng, footage) if footage else _frames_of(haystack)
+    first = next(chunks)
+    film = held_up(chain([first], chunks), cards, num_frames=duration_s)
+    asked: list[Asked] = []
+    for place, value, colour in held:
+        depth = place / duration_s
+        asked += [
+            ("needle", depth, number_at(place, str(value))),
+            ("colour", depth, colour_at(place, colour)),
+            ("when", depth, number_when(str(value), place)),
+        ]
+    asked += [("absent", None, number_at(place, ABSENT)) for place in bare]
+    grid = grid_of_frames(1, first.shape[1:3])
+    num_tokens = num_video_tokens(duration_s, grid, rate_fps=1.0)
+    return Hidden(video_passages(film, rate_fps=1.0), num_tokens, asked)
+
+
+def _sound(
+    haystack: Item | None, rng: np.random.Generator, duration_s: int, num: int, number: int
+) -> Hidden:
+    """Return a sound in which digits are said ``num`` times, each at a stamp."""
+    stamps, bare = _places(rng, duration_s // STAMP_EVERY_S, num, number)
+    words: dict[str, np.ndarray] = {}
+    while len(words) < num:
+        text, samples = utter(rng, "digits", split="test", longest_s=STAMP_EVERY_S)
+        words.setdefault(text, samples)
+    said = [*zip((stamp * STAMP_EVERY_S for stamp in stamps), words.items(), strict=True)]
+    sound = with_words(
+        _samples_of(haystack) if haystack else _hiss(rng),
+        {place: samples for place, (_, samples) in said},
+        num_seconds=duration_s,
+        gives_way=haystack is not None,
+    )
+    asked: list[Asked] = []
+    for place, (text, _) in said:
+        asked.append(("needle", place / duration_s, said_at(place, text)))
+        asked.append(("when", place / duration_s, said_when(text, place)))
+    asked += [("absent", None, said_at(stamp * STAMP_EVERY_S, ABSENT)) for stamp in bare]
+    return Hidden(sound_passages(sound), num_sound_tokens(duration_s), asked)
 
 
 def held_up(
