@@ -166,7 +166,7 @@ def test_a_new_head_starts_fresh_on_blocks_that_go_on(tmp_path, shaken):
     new = [name for name in fresh if name.startswith("detail.")]
     assert unlike == (
         f"new to the model: {', '.join(new)}; "
-        "left out of the weights: video_out.weight, video_out.bias"
+        "left out of the weights: video_out.bias, video_out.weight"
     )
     for name, value in model.state_dict().items():
         assert torch.equal(value, fresh[name] if name in new else old[name]), name

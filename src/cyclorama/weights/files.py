@@ -102,24 +102,10 @@ def load_weights(path: Path, *, kind: str | None = None) -> Weights:
     Raises ValueError when the file is missing, no weight file of this project, another kind, or
     made by a version whose model had other parts.
     """
-    if not path.is_file():
-        raise ValueError(f"there is no weight file {path}: give a .safetensors file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file: {error}") from None
-    found = metadata.pop("kind", None)
-    if found not in KINDS or (kind is not None and found != kind):
-        raise ValueError(
-            f"{path} holds {found or 'weights of another project'}, needed: {kind or 'any'} "
-            f"(kinds: {', '.join(KINDS)})"
-        )
+    tensors, metadata = _opened(path, kind)
+    found = metadata.pop("kind")
     model_class, config_class = KINDS[found]
     try:
-        for name in [name for name in tensors if name.endswith(ROW_SCALE)]:
-            tensors[name.removesuffix(ROW_SCALE)] *= tensors.pop(name)
         model = model_class(config_class.from_json(metadata.pop("config")))
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
@@ -130,6 +116,27 @@ def load_weights(path: Path, *, kind: str | None = None) -> Weights:
     return Weights(model.eval(), found, metadata, checksum_of(path))
 
 
+def _opened(path: Path, kind: str | None) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Return a file's tensors, float32, and its facts; ValueError as in `load_weights`."""
+    if not path.is_file():
+        raise ValueError(f"there is no weight file {path}: give a .safetensors file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no safetensors file: {error}") from None
+    found = metadata.get("kind")
+    if found not in KINDS or (kind is not None and found != kind):
+        raise ValueError(
+            f"{path} holds {found or 'weights of another project'}, needed: {kind or 'any'} "
+            f"(kinds: {', '.join(KINDS)})"
+        )
+    for name in [name for name in tensors if name.endswith(ROW_SCALE)]:
+        tensors[name.removesuffix(ROW_SCALE)] *= tensors.pop(name)
+    return tensors, metadata
+
+
 def start_from_weights(model: nn.Module, name_or_path: str, *, kind: str) -> str:
     """Copy bundled or other weights into ``model``, in place; return in words what did not match.
 
@@ -137,7 +144,7 @@ def start_from_weights(model: nn.Module, name_or_path: str, *, kind: str) -> str
     Raises ValueError when a part of both has another size, or nothing is shared: a run that meant
     to go on must not begin anew.
     """
-    weights = load_weights(find_weights(name_or_path), kind=kind).model.state_dict()
+    weights, facts = _opened(find_weights(name_or_path), kind)
     own = model.state_dict()
     other = [n for n in weights if n in own and weights[n].shape != own[n].shape]
     shared = {n: weights[n] for n in weights if n in own}
@@ -145,7 +152,7 @@ def start_from_weights(model: nn.Module, name_or_path: str, *, kind: str) -> str
         raise ValueError(
             f"{name_or_path} has other sizes than this run, first of them "
             f"{(other or list(weights))[0]}; set model.* to those of the weights: "
-            f"{load_weights(find_weights(name_or_path), kind=kind).model.config.to_json()}"
+            f"{facts.get('config')}"
         )
     model.load_state_dict(shared, strict=False)
     new = [name for name in own if name not in shared]
