@@ -174,15 +174,40 @@ def test_gradients_are_the_formulas_in_the_memorys_dtype(dtype):
         torch.testing.assert_close(found.grad.double(), wanted.grad, **near)
 
 
-def test_gradients_of_few_rows_at_a_time_are_those_of_merged_chunks(monkeypatch):
+@pytest.mark.parametrize("slope", [SLOPE, SLOPE[:0]])
+def test_gradients_of_few_rows_at_a_time_are_those_of_merged_chunks(slope, monkeypatch):
     monkeypatch.setattr("cyclorama.nn.recall.ROWS_AT_ONCE", 2)
-    given = [*cards(), SCALE, SLOPE]
+    given = [*cards(), SCALE, slope]
     out_grad = torch.randn(ROWS, HEADS, SIZE, dtype=torch.float64)
 
     def gradients(cuts):
         q, k, v, scale, slope = leaves = [one.clone().requires_grad_() for one in given]
         look = Look(in_chunks(k, v, cuts=cuts), CAUSAL, CAUSAL + 1)
-        return torch.autograd.grad(recall(q, look, scale_N=scale, slope_M=slope), leaves, out_grad)
+        found = recall(q, look, scale_N=scale, slope_M=slope)
+        return torch.autograd.grad(found, [one for one in leaves if len(one)], out_grad)
 
     for one, other in zip(gradients(()), gradients((20, 40)), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_row_that_sees_nothing_leaves_the_others_their_gradients():
+    q, k, v = cards()
+    seen = torch.ones(ROWS, CARDS, dtype=torch.bool)
+    seen[1] = False
+    distance, count = torch.zeros(ROWS, CARDS, dtype=torch.int64), torch.full((ROWS,), CARDS)
+
+    def gradients(rows):
+        leaves = [one.clone().requires_grad_() for one in (q[rows], k, v)]
+        view = Look(
+            in_chunks(leaves[1], leaves[2], cuts=()),
+            CAUSAL[rows],
+            count[rows],
+            view=lambda _first, _length: (seen[rows], distance[rows]),
+        )
+        found = recall(leaves[0], view, scale_N=SCALE, slope_M=SLOPE)
+        return torch.autograd.grad(found.sum(), leaves)
+
+    every, others = gradients(torch.arange(ROWS)), gradients(torch.tensor([0, 2]))
+    assert (every[0][1] == 0).all()
+    for one, other in zip(every[1:], others[1:], strict=True):
+        torch.testing.assert_close(one, other)

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 REFERENCE_LENGTH, DISTANCE_UNIT = 4096, 64
 ROWS_AT_ONCE = 64
@@ -106,10 +107,12 @@ class _Whole(torch.autograd.Function):
             scores = _scores(q_RNK[rows], k_float_SK, slope_M, **_seen(seen_RS, far_RS, rows))
             mean, lse_RN[rows] = _weigh(scores, v_SK)
             found_RNK[rows] = mean.to(v_SK.dtype)
+        lse_RN.masked_fill_(lse_RN.isinf(), 0)  # of rows that see nothing
         ctx.save_for_backward(*given, found_RNK, lse_RN)
         return found_RNK
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         q_RNK, k_SK, v_SK, slope_M, seen_RS, far_RS, found_RNK, lse_RN = ctx.saved_tensors
         dtype, num_biased = v_SK.dtype, len(slope_M)
