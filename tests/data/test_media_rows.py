@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cyclorama.data.asked_clips import asked_clips
+from cyclorama.data.instants import Stretch
 from cyclorama.data.media_rows import (
     CARD_COLOURS,
     card,
@@ -151,7 +152,24 @@ def test_words_in_noise_are_where_the_question_says():
         assert (loud[at : at + 2].max() > 0.3) == (answer != ABSENT)
     assert sorted(found) == sorted(text for text, _ in tones(3))
     assert row.said == " ".join(found)  # in the order of their instants
-    later = sound_needle_row(np.random.default_rng(1), tones(3), num_seconds=30, start_s=3600)
-    assert check(later).keys() == {q.replace(" 00:", " 01:") for q in asked}
     with pytest.raises(ValueError, match="start_s must be a multiple of 5, got 3"):
-        sound_needle_row(np.random.default_rng(1), tones(3), num_seconds=30, start_s=3)
+        odd = Stretch(3, (0, 5, 10, 15))
+        sound_needle_row(np.random.default_rng(1), tones(3), num_seconds=30, stretch=odd)
+
+
+def test_a_stretch_tells_where_things_are():
+    rng = np.random.default_rng(1)
+    row = sound_needle_row(
+        rng, tones(2), num_seconds=30, stretch=Stretch(3600, (20, 5, 10)), num_tokens=2000
+    )
+    asked = check(row)
+    said = {"01:00:20": "word 0", "01:00:05": "word 1", "01:00:10": ABSENT}
+    assert {q[-9:-1]: a for q, a in asked.items() if q.startswith("What")} == said
+    taken = {1234}
+    film = film_needle_row(
+        rng, moving(), stretch=Stretch(60, (3, 7, 11)), taken=taken, num_needles=2, num_tokens=1200
+    )
+    numbers = {q[-9:-1]: a for q, a in check(film).items() if "number is" in q and "What n" in q}
+    assert numbers.keys() == {"00:01:03", "00:01:07", "00:01:11"}
+    assert numbers["00:01:11"] == ABSENT
+    assert taken == {1234, int(numbers["00:01:03"]), int(numbers["00:01:07"])}

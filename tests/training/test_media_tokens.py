@@ -9,6 +9,7 @@ import torch
 from cyclorama.data.media_rows import film_needle_row, speech_row
 from cyclorama.data.passages import MEDIUM, seconds_of
 from cyclorama.models.lm import LM, LMS
+from cyclorama.nn.naming import NUM_WORDS, naming_loss
 from cyclorama.nn.spelling import spelling_loss
 from cyclorama.training.media_tokens import Illustrated, media_batch, media_token_loss, number_media
 from cyclorama.training.next_token import TokenBatch, next_token_loss
@@ -48,8 +49,10 @@ def loss_of(model, data, call):
 
 @pytest.mark.parametrize("crossbatch", [False, True])
 def test_the_loss_is_that_of_tokens_embedded_by_hand(lm, crossbatch):
-    tokens, all_media = batch(crossbatch), media(0) + media(1)
-    found, metrics = loss_of(lm, number_media(tokens, all_media), media_token_loss)
+    tokens = batch(crossbatch)
+    found, metrics = loss_of(
+        lm, number_media(tokens, media(0), strangers=media(1)), media_token_loss
+    )
 
     class ByHand:
         """Embeds a stream as reading does, sequence by sequence."""
@@ -82,8 +85,8 @@ def test_other_media_give_another_loss_and_stems_learn(shaken):
     torch.manual_seed(1)
     model = shaken(LM(TINY))
     tokens = batch(True)
-    one, _ = loss_of(model, number_media(tokens, media(0) + media(1)), media_token_loss)
-    two, _ = loss_of(model, number_media(tokens, media(2) + media(1)), media_token_loss)
+    one, _ = loss_of(model, number_media(tokens, media(0), strangers=media(1)), media_token_loss)
+    two, _ = loss_of(model, number_media(tokens, media(2), strangers=media(1)), media_token_loss)
     assert abs(one.item() - two.item()) > 1e-4
     one.backward()
     for stem in (model.frames, model.sounds):
@@ -100,11 +103,11 @@ def test_what_does_not_fit_is_refused(lm):
         tokens.ids_BL, torch.ones_like(tokens.weights_BL), tokens.extra_EL, False, 40
     )
     with pytest.raises(ValueError, match="only words can be foreseen"):
-        number_media(heavy, media(0) + media(1))
+        number_media(heavy, media(0), strangers=media(1))
 
 
 def test_media_are_numbered_in_the_order_of_sequences(lm):
-    numbered = number_media(batch(True), media(0) + media(1)).tokens
+    numbered = number_media(batch(True), media(0), strangers=media(1)).tokens
     assert numbered.ids_BL[0, 1:19].tolist() == list(range(-1, -19, -1))
     assert numbered.ids_BL[1, 2].item() == -19
     assert numbered.extra_EL[0, 3].item() == -44
@@ -164,3 +167,56 @@ def test_strangers_are_not_spelled(speaking):
     _, alone = loss_of(speaking, one, media_token_loss)
     _, beside = loss_of(speaking, replace(one, tokens=more), media_token_loss)
     assert beside["letters_nats"] == pytest.approx(alone["letters_nats"])
+
+
+def named(seed):
+    """Return a row of a film whose squares have names."""
+    draw = np.random.default_rng(seed)
+    footage = draw.integers(0, 99, (4, 64, 64, 3), np.uint8)
+    row = film_needle_row(draw, footage, num_needles=1, num_tokens=200)
+    return replace(row, names=draw.integers(0, 3, (64, len(NUM_WORDS))))
+
+
+def test_what_is_seen_is_named_from_its_own_square(speaking):
+    rows = [named(0), named(1)]
+    found, metrics = loss_of(speaking, media_batch(rows), media_token_loss)
+    unnamed = media_batch([replace(row, names=None) for row in rows])
+    silent, plain = loss_of(speaking, unnamed, media_token_loss)
+    assert "names_nats" not in plain
+    scores = []
+    for row in rows:  # each alone, in full
+        one = media_batch([row])
+        shown = Illustrated(speaking, speaking.embed_media(one.media))
+        walked = speaking.read(shown.embed(one.tokens.ids_BL))[0]
+        scores.append(speaking.namer(walked[0][one.tokens.ids_BL[0] < 0]))
+    both = tuple(torch.cat(parts) for parts in zip(*scores, strict=True))
+    wanted, right = naming_loss(both, torch.from_numpy(np.concatenate([r.names for r in rows])))
+    torch.testing.assert_close(found - silent, wanted, rtol=1e-4, atol=1e-4)
+    assert metrics["names_nats"] == pytest.approx(wanted.item(), rel=1e-4)
+    assert metrics["shape_right"] == right[0]
+
+
+def test_strangers_are_seen_and_their_pictures_teach_nothing(speaking):
+    rows, strangers = [replace(named(0), names=None)], [named(1), named(2)]
+    batch = media_batch(rows, strangers=strangers, share=True)
+    assert (len(batch.tokens.ids_BL), len(batch.tokens.extra_EL), batch.num_own) == (1, 2, 1)
+    found, _ = loss_of(speaking, batch, media_token_loss)
+    alone, _ = loss_of(speaking, media_batch(rows, share=True), media_token_loss)
+    assert abs(found.item() - alone.item()) > 1e-5
+    own, others = (speaking.embed_media(some) for some in (batch.media[:1], batch.media[1:]))
+    constant = Illustrated(speaking, torch.cat((own, others.detach())))
+    wanted, _ = loss_of(constant, batch.tokens, next_token_loss)
+    weights = [*speaking.frames.parameters()]
+    for one, other in zip(
+        torch.autograd.grad(found, weights), torch.autograd.grad(wanted, weights), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+    with pytest.raises(ValueError, match="2 strangers are seen by nobody: give share=True"):
+        media_batch(rows, strangers=strangers)
+
+
+def test_names_of_other_squares_are_refused(speaking):
+    row = named(0)
+    short = replace(row, names=row.names[:-16])
+    with pytest.raises(ValueError, match="a row has 64 squares and names for 48"):
+        loss_of(speaking, media_batch([row, short]), media_token_loss)

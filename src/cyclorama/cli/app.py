@@ -230,13 +230,15 @@ def demo(
     autoencoder: AutoencoderOption = "autoencoder",
     reader: Annotated[str, typer.Option(help="Weights that read.")] = "reader",
 ) -> None:
-    """Make a small set of clips and a sheet of them; find facts in a long made-up book."""
+    """Make a small set of clips and say what they show; find facts in a long made-up book."""
     from cyclorama.cli.clips import make_demo
     from cyclorama.cli.reading import make_reading_demo
+    from cyclorama.cli.talking import tell_clips
     from cyclorama.inference.video import load_maker
 
-    for path in make_demo(load_maker(weights, autoencoder), out):
-        typer.echo(path)
+    *clips, sheet = make_demo(load_maker(weights, autoencoder), out)
+    tell_clips(reader, clips)
+    typer.echo(sheet)
     typer.echo(make_reading_demo(reader, out))
 
 

@@ -52,6 +52,20 @@ def _caption_store(reader: Any, path: Path, style: str, max_tokens: int) -> str:
     return f"caption_{style}"
 
 
+def tell_clips(weights: str, clips: list[Path]) -> None:
+    """Print clips, each with what the reader sees in it, if its weights read pictures."""
+    from cyclorama.inference.describe import caption_file
+    from cyclorama.inference.files import Viewing
+    from cyclorama.inference.text import load_reader
+
+    reader, viewing = load_reader(weights), Viewing(rate_fps=8.0)
+    for clip in clips:
+        typer.echo(clip)
+        if "pictures" in reader.lm.config.reads:
+            told = caption_file(reader, clip, style="dense", viewing=viewing)
+            typer.echo(f"  {told}")
+
+
 def transcribe(
     sound: Annotated[Path, typer.Argument(help="A sound, or a film with sound.")],
     *,

@@ -9,11 +9,13 @@ nobody else's: rows of clips must not see each other.
 """
 
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from cyclorama.data.instants import Stretch
+from cyclorama.data.named_squares import square_names
 from cyclorama.data.needle_stream import (
     ABSENT,
     Part,
@@ -44,6 +46,7 @@ CARD_COLOURS = {
 }  # fmt: skip
 CARD_PX, LATEST_S = 64, 36_000
 CARD_NUMBERS = (1000, 10_000)
+RATE_SHARES = (0.55, 0.2, 0.15, 0.1)  # of clips shown whole, every second frame, fourth, eighth
 ANSWER_WEIGHT = 5.0  # above one, as what marks an answer (`next_token`); only answers weigh here
 
 
@@ -54,6 +57,7 @@ class MediaRow:
     sequence: Sequence
     media: tuple[np.ndarray, ...]
     said: str = ""  # in its sound, from first to last word
+    names: np.ndarray | None = None  # of the squares of its frames (`named_squares`)
 
 
 def media_row(
@@ -85,16 +89,17 @@ def clip_row(
 ) -> MediaRow:
     """Return a clip of `AskedClips` (or its first picture), requests for captions, and questions.
 
-    A clip of 17 frames at 8 fps is shown at 8, 4, 2 or 1 fps.
+    A clip of 17 frames at 8 fps is shown at 8, 4, 2 or 1 fps, mostly at 8.
     """
     truth = sample.truth or {}
     if "questions" not in truth:
         raise ValueError(f"clip {sample.id!r} comes without questions: take it from asked_clips")
     if is_image:
+        step = len(sample.frames)
         shown = [image_passage(sample.frames[0].copy())]  # of a cache it cannot be written to
         asked, captions = truth["still"]["questions"], {"dense": truth["still"]["caption"]}
     else:
-        step = int(2 ** rng.integers(4))
+        step = int(2 ** rng.choice(len(RATE_SHARES), p=RATE_SHARES))
         frames = np.stack([scale_frame(frame) for frame in sample.frames[::step]])
         shown = [*video_passages([frames], rate_fps=sample.rate_fps / step)]
         asked, captions = truth["questions"], sample.captions
@@ -103,7 +108,11 @@ def clip_row(
         if style in captions:
             questions.append(_asked(request, captions[style], style))
     order = rng.permutation(len(questions))
-    return media_row(shown, [questions[i] for i in order], num_tokens=num_tokens)
+    row = media_row(shown, [questions[i] for i in order], num_tokens=num_tokens)
+    ids = sample.weight_map
+    if ids is None or ids.shape[1:] != row.media[0].shape[1:3]:  # of another size than is shown
+        return row
+    return replace(row, names=square_names(ids[::step], truth, is_image=is_image))
 
 
 def card(text: str, colour: str) -> np.ndarray:
@@ -134,13 +143,14 @@ def film_needle_row(
     *,
     num_needles: int = 4,
     num_tokens: int = 2048,
-    start_s: int | None = None,
+    stretch: Stretch | None = None,
     taken: set[int] | None = None,
 ) -> MediaRow:
     """Return footage uint8 (T, 64, 64, 3) at 1 fps in which numbered cards are held up for a frame.
 
     Asked is which number or colour stands at an instant, when a number is shown, and what number is
-    shown when none is. The film starts at ``start_s``, or a random second of ten hours; numbers in
+    shown when none is. ``stretch`` tells where in the film this is and where the cards are, its
+    last place having none; by default ``num_needles`` are drawn, within ten hours. Numbers in
     ``taken`` are avoided, and it grows.
     """
     if footage.shape[1:] != (CARD_PX, CARD_PX, 3) or len(footage) <= num_needles:
@@ -148,11 +158,14 @@ def film_needle_row(
             f"footage must be (T, {CARD_PX}, {CARD_PX}, 3), T above {num_needles}: {footage.shape}"
         )
     frames = footage.copy()
-    start_s = int(rng.integers(LATEST_S)) if start_s is None else start_s
-    *places, bare = rng.choice(len(frames), num_needles + 1, replace=False).tolist()
+    if stretch is None:
+        drawn = rng.choice(len(frames), num_needles + 1, replace=False)
+        stretch = Stretch(int(rng.integers(LATEST_S)), tuple(drawn.tolist()))
+    stretch.check(length_s=len(frames))
+    start_s, (*places, bare) = stretch.start_s, stretch.places
     taken = set() if taken is None else taken
     free = [number for number in range(*CARD_NUMBERS) if number not in taken]
-    numbers = rng.choice(free, num_needles, replace=False).tolist()
+    numbers = rng.choice(free, len(places), replace=False).tolist()
     taken.update(numbers)
     questions = [_asked(*number_at(start_s + bare, ABSENT), "absent")]
     for place, number in zip(places, numbers, strict=True):
@@ -183,19 +196,24 @@ def sound_needle_row(
     *,
     num_seconds: int = 60,
     num_tokens: int = 2048,
-    start_s: int = 0,
+    stretch: Stretch | None = None,
 ) -> MediaRow:
     """Return noise in which words are spoken, each at a stamp, and questions by instant.
 
-    ``spoken`` are words with their sound, of which none is said twice or for longer than 5 s. The
-    first stamp is ``start_s``.
+    ``spoken`` are words with their sound, of which none is said twice or for longer than 5 s.
+    ``stretch`` tells where in a sound this is and at which stamps the words are, its last place
+    having none; by default places are drawn, from 00:00:00 on.
     ValueError when there are fewer stamps than these and one without.
     """
     stamps = range(0, num_seconds, STAMP_EVERY_S)
     if len(stamps) <= len(spoken):
         raise ValueError(f"{num_seconds} s have {len(stamps)} stamps, needed: {len(spoken) + 1}")
     samples = noise(rng, num_seconds)
-    *places, bare = rng.choice(stamps, len(spoken) + 1, replace=False).tolist()
+    if stretch is None:
+        drawn = rng.choice(stamps, len(spoken) + 1, replace=False)
+        stretch = Stretch(0, tuple(drawn.tolist()))
+    stretch.check(length_s=num_seconds, grain_s=STAMP_EVERY_S)
+    start_s, (*places, bare) = stretch.start_s, stretch.places
     questions = [_asked(*said_at(start_s + bare, ABSENT), "absent")]
     for place, (text, words) in zip(places, spoken, strict=True):
         start = place * SOUND_RATE_HZ

@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from cyclorama.config import Config
 from cyclorama.nn.mlp import SwiGLU
 from cyclorama.nn.moe import Experts
+from cyclorama.nn.naming import Namer
 from cyclorama.nn.recall import Look, recall
 from cyclorama.nn.spelling import Speller
 from cyclorama.nn.stems import FrameStem, SoundStem
@@ -173,6 +174,7 @@ class LM(nn.Module):
         hidden, reads = config.stem_hidden, config.reads
         self.frames = FrameStem(width, hidden) if "pictures" in reads else None
         self.sounds = SoundStem(width, hidden) if "sound" in reads else None
+        self.namer = Namer(width) if "pictures" in reads else None
         self.speller = Speller(width) if "sound" in reads else None
         self.scribes = nn.ModuleList(Scribe(config) for _ in range(config.depth))
         self.norm_memory = LayerNorm(width)

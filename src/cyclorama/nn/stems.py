@@ -61,7 +61,7 @@ class Circle(nn.Module):
 
 
 class FrameStem(nn.Module):
-    """Frames to tokens: four convolutions that halve the sides, then a `Circle`."""
+    """Frames to tokens: convolutions, four of which halve the sides, then a `Circle`."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -69,6 +69,10 @@ class FrameStem(nn.Module):
             nn.Conv2d(below, above, 3, stride=2, padding=1)
             for below, above in ((3, 32), (32, 64), (64, 128))
         )
+        self.refine = nn.ModuleList(nn.Conv2d(size, size, 3, padding=1) for size in (64, 128))
+        for convolution in self.refine:  # starts as if it were not there
+            nn.init.zeros_(convolution.weight)
+            nn.init.zeros_(convolution.bias)
         self.merge = nn.Conv2d(128, width, 2, stride=2)
         self.place = nn.Linear(NUM_WAVES, width, bias=False)
         self.circles = nn.ModuleList([Circle(width, hidden)])
@@ -80,8 +84,10 @@ class FrameStem(nn.Module):
         dtype = self.place.weight.dtype
         x = rearrange(frames_THWC, "T H W C -> T C H W").to(dtype) / 127.5 - 1
         x = x.contiguous(memory_format=torch.channels_last)
-        for convolution in self.convolutions:
+        for convolution, refine in zip(self.convolutions, (None, *self.refine), strict=True):
             x = F.gelu(convolution(x), approximate="tanh")
+            if refine is not None:
+                x = x + F.gelu(refine(x), approximate="tanh")
         waves = fourier_features(grid_places(grid).to(x.device), [LADDER, LADDER])
         x_TLD = rearrange(self.merge(x), "T D h w -> T (h w) D") + self.place(waves.to(dtype))
         for circle in self.circles:

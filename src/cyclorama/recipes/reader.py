@@ -125,6 +125,7 @@ class ReadingBatches:
                 num_tokens=stage.num_tokens,
                 max_rows=stage.max_rows,
                 share=stage.share,
+                extra=stage.extra,
             )
         rows = sequences(rng, self.texts, stage=stage)
         ids = torch.from_numpy(np.stack([row.ids for row in rows]).astype(np.int64))
@@ -216,6 +217,7 @@ def reading_loss(
         return next_token_loss(model, batch, generator=generator)
     loss, metrics = media_token_loss(model, batch, generator=generator)
     told = {"nats": "answer_nats", "right": "answer_right", "letters": "letters_nats"}
+    told |= {"names": "names_nats", "shapes": "shape_right", "motions": "motion_right"}
     return loss, {f"{batch.kind}_{a}": metrics[b] for a, b in told.items() if b in metrics}
 
 

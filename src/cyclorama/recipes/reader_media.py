@@ -16,6 +16,7 @@ import numpy as np
 
 from cyclorama.config import Config
 from cyclorama.data.asked_clips import asked_clips
+from cyclorama.data.instants import draw_stretches
 from cyclorama.data.media_rows import (
     LATEST_S,
     MediaRow,
@@ -25,6 +26,7 @@ from cyclorama.data.media_rows import (
     sound_needle_row,
     speech_row,
 )
+from cyclorama.data.mirror import mirrored
 from cyclorama.data.needle_stream import Sequence
 from cyclorama.data.passages import STAMP_EVERY_S
 from cyclorama.data.sample import Source
@@ -35,9 +37,13 @@ from cyclorama.training.media_tokens import MediaBatch, media_batch
 # Tokens of a row at most, and of the longest of a batch mostly; films and sounds are as long as the
 # stage's texts.
 ROW_TOKENS = {
-    "cards": (96, 64), "clips": (768, 576), "images": (384, 144),
+    "cards": (96, 64), "clips": (768, 576), "images": (96, 96),
     "digits": (256, 144), "sentences": (448, 192),
 }  # fmt: skip
+# Of a stretch of film or sound: one thing is hidden in so many tokens; marks and a question about
+# nothing; a frame or a second with its share of a stamp, and all questions about one thing.
+NEEDLE_EVERY, SPARE = 340, 50
+FILM_TOKENS, SOUND_TOKENS = {"frame": 25, "card": 75}, {"second": 27, "words": 60}
 LEAST_TOKENS = {"films": 256, "sounds": 512}
 NEEDS = {
     "cards": "pictures", "clips": "pictures", "images": "pictures", "films": "pictures",
@@ -141,19 +147,24 @@ def draw_batch(
     num_tokens: int,
     max_rows: int = 1536,
     share: bool = False,
+    extra: int = 0,
 ) -> MediaBatch:
     """Return rows of a kind, about as many tokens as ``batch`` texts of ``num_tokens``.
 
-    With ``share`` rows of films see each other, as parts of one film, and so do those of sounds.
+    With ``share`` rows of films see each other, as parts of one film, and so do those of sounds;
+    then ``extra`` more are strangers to them.
     """
     length, mostly = ROW_TOKENS.get(kind, (num_tokens, num_tokens))
     num_rows = max(1, batch * num_tokens // mostly)
     stretches = {"films": _film_rows, "sounds": _sound_rows}
+    share = share and kind in stretches
     if kind in stretches:
-        rows = stretches[kind](rng, shelves, num_rows, length)
+        rows = stretches[kind](rng, shelves, num_rows + extra * share, length)
     else:
         rows = [_row(rng, shelves, kind, length) for _ in range(num_rows)]
-    shown = media_batch(trimmed(rows), max_rows=max_rows, share=share and kind in stretches)
+    rows = trimmed(rows)
+    own, strangers = rows[:num_rows], rows[num_rows:]
+    shown = media_batch(own, strangers=strangers, max_rows=max_rows, share=share)
     return replace(shown, kind=kind)
 
 
@@ -162,18 +173,22 @@ def _film_rows(
 ) -> list[MediaRow]:
     """Return stretches of one film of hours, with cards of different numbers in them."""
     assert shelves.clips is not None
-    num_frames = length // 40  # a frame and its stamp are 25 tokens
+    num_needles = max(1, length // NEEDLE_EVERY)
+    num_frames = (length - FILM_TOKENS["card"] * num_needles - SPARE) // FILM_TOKENS["frame"]
+    stretches = draw_stretches(
+        rng, num_rows, length_s=num_frames, num_places=num_needles + 1, latest_s=LATEST_S
+    )
     taken: set[int] = set()
     return [
         film_needle_row(
             rng,
             some_footage(rng, shelves.clips, num_frames=num_frames),
-            start_s=int(place) * num_frames,
+            stretch=stretch,
             taken=taken,
-            num_needles=min(4, num_frames - 1),
+            num_needles=num_needles,
             num_tokens=length,
         )
-        for place in rng.choice(LATEST_S // num_frames, num_rows, replace=False)
+        for stretch in stretches
     ]
 
 
@@ -182,18 +197,28 @@ def _sound_rows(
 ) -> list[MediaRow]:
     """Return stretches of one sound of hours, with different words in them."""
     assert shelves.digits is not None
-    num_seconds = (length - 200) // 28 // STAMP_EVERY_S * STAMP_EVERY_S
-    num_needles = min(3, num_seconds // STAMP_EVERY_S - 1)
+    num_needles = max(1, length // NEEDLE_EVERY)
+    num_seconds = (length - SOUND_TOKENS["words"] * num_needles - SPARE) // SOUND_TOKENS["second"]
+    num_seconds -= num_seconds % STAMP_EVERY_S
+    num_needles = min(num_needles, num_seconds // STAMP_EVERY_S - 1)
+    stretches = draw_stretches(
+        rng,
+        num_rows,
+        length_s=num_seconds,
+        num_places=num_needles + 1,
+        grain_s=STAMP_EVERY_S,
+        latest_s=LATEST_S,
+    )
     spoken = shelves.digits.draw(rng, num_rows * num_needles, longest_s=STAMP_EVERY_S)
     return [
         sound_needle_row(
             rng,
             spoken[number * num_needles : (number + 1) * num_needles],
-            start_s=int(place) * num_seconds,
+            stretch=stretch,
             num_seconds=num_seconds,
             num_tokens=length,
         )
-        for number, place in enumerate(rng.choice(LATEST_S // num_seconds, num_rows, replace=False))
+        for number, stretch in enumerate(stretches)
     ]
 
 
@@ -204,6 +229,7 @@ def _row(rng: np.random.Generator, shelves: Shelves, kind: str, length: int) -> 
     if kind in ("clips", "images"):
         assert clips is not None
         sample = clips[int(rng.integers(len(clips)))]
+        sample = mirrored(sample) if rng.random() < 0.5 else sample
         return clip_row(rng, sample, num_tokens=length, is_image=kind == "images")
     utterances = digits if kind == "digits" else sentences
     assert utterances is not None

@@ -5,7 +5,8 @@ batch's first medium token, -2 for its second, and so on through all sequences, 
 Before the loss is computed all media go through their stems once; then the model that
 `next_token_loss` is given looks up words in its table and the rest among those. What a frame or a
 second looks like is never foreseen (such places have no weight), only read. Sounds with words are
-also spelled where they are read (`nn.spelling`), which teaches hearing long before answers do.
+also spelled where they are read (`nn.spelling`), which teaches hearing long before answers do, and
+what lies in the squares of frames is named (`nn.naming`).
 """
 
 from collections.abc import Sequence
@@ -16,8 +17,10 @@ import torch
 from torch import Tensor
 
 from cyclorama.data.media_rows import MediaRow
+from cyclorama.data.named_squares import NAMES
 from cyclorama.data.passages import MEDIUM
 from cyclorama.models.lm import LM, ReadState
+from cyclorama.nn.naming import naming_loss
 from cyclorama.nn.recall import Look
 from cyclorama.nn.spelling import spelling_loss
 from cyclorama.training.next_token import TokenBatch, next_token_loss
@@ -30,8 +33,10 @@ class MediaBatch:
     tokens: TokenBatch
     media: tuple[Tensor, ...]  # frames uint8 (T, H, W, 3) and seconds of sound (B, 16352)
     num_places: int
+    num_own: int  # of the media; then come the strangers', embedded without gradients
     kind: str = "media"  # of what its rows are
     said: tuple[str, ...] = ()  # the words in each sequence's sound, "" where there are none
+    names: tuple[Tensor | None, ...] = ()  # of the squares of each sequence's frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +64,13 @@ class Illustrated:
         return self.lm.answer(x_RD, look)
 
 
-def number_media(tokens: TokenBatch, media: Sequence[np.ndarray]) -> MediaBatch:
+def number_media(
+    tokens: TokenBatch, media: Sequence[np.ndarray], *, strangers: Sequence[np.ndarray] = ()
+) -> MediaBatch:
     """Return the batch in which each id `MEDIUM` is numbered, in the order of sequences.
 
-    ``media`` come in that order too, those of the extra sequences last. ValueError when a medium
-    token is to be foreseen.
+    ``media`` come in that order too, and ``strangers`` are those of the extra sequences. ValueError
+    when a medium token is to be foreseen.
     """
     ids = torch.cat((tokens.ids_BL.flatten(), tokens.extra_EL.flatten()))
     if bool((tokens.weights_BL[tokens.ids_BL == MEDIUM] > 0).any()):
@@ -76,8 +83,8 @@ def number_media(tokens: TokenBatch, media: Sequence[np.ndarray]) -> MediaBatch:
         ids_BL=judged.view_as(tokens.ids_BL),
         extra_EL=extra.view_as(tokens.extra_EL),
     )
-    arrays = tuple(torch.from_numpy(medium) for medium in media)
-    return MediaBatch(numbered, arrays, int(is_medium.sum()))
+    arrays = tuple(torch.from_numpy(medium) for medium in (*media, *strangers))
+    return MediaBatch(numbered, arrays, int(is_medium.sum()), len(media))
 
 
 def media_token_loss(
@@ -87,29 +94,72 @@ def media_token_loss(
 
     ValueError when places and media differ.
     """
-    tokens_MD = model.embed_media(batch.media) if batch.media else model.embed.weight[:0]
+    tokens_MD = _embedded(model, batch.media[: batch.num_own])
+    with torch.no_grad():
+        strangers_MD = _embedded(model, batch.media[batch.num_own :])
+    tokens_MD = torch.cat((tokens_MD, strangers_MD))
     if len(tokens_MD) != batch.num_places:
         raise ValueError(
             f"the media have {len(tokens_MD)} tokens, the batch places for {batch.num_places}"
         )
     illustrated = Illustrated(model, tokens_MD)
     loss, metrics = next_token_loss(illustrated, batch.tokens, generator=generator)
-    if not any(batch.said):
-        return loss, metrics
-    assert model.speller is not None  # these weights were given sound
     places_BL = batch.tokens.ids_BL < 0
-    sequences = zip(batch.said, illustrated.walked, places_BL, strict=False)  # then come strangers
-    spoken = [(model.speller(x_LD[place_L]), words) for words, x_LD, place_L in sequences if words]
-    spelling = spelling_loss(*zip(*spoken, strict=True))
-    return loss + spelling, {**metrics, "letters_nats": spelling.item()}
+    own = illustrated.walked[: len(places_BL)]  # then come strangers
+    read = [x_LD[at_L] for x_LD, at_L in zip(own, places_BL, strict=True)]
+    if any(batch.said):
+        spelling = _spelling(model, read, batch.said)
+        loss, metrics["letters_nats"] = loss + spelling, spelling.item()
+    if any(names_LN is not None for names_LN in batch.names):
+        naming, right = _naming(model, read, batch.names)
+        loss, metrics["names_nats"] = loss + naming, naming.item()
+        told = zip(NAMES, right, strict=True)
+        metrics |= {f"{kind}_right": share for kind, share in told if share is not None}
+    return loss, metrics
 
 
 def media_batch(
-    rows: Sequence[MediaRow], *, max_rows: int = 1536, share: bool = False
+    rows: Sequence[MediaRow],
+    *,
+    strangers: Sequence[MediaRow] = (),
+    max_rows: int = 1536,
+    share: bool = False,
 ) -> MediaBatch:
-    """Return rows of one length as a batch; each sees only itself, or all with ``share``."""
-    ids = torch.from_numpy(np.stack([row.sequence.ids for row in rows]).astype(np.int64))
+    """Return rows of one length as a batch; each sees only itself, or all with ``share``.
+
+    ``strangers`` are seen as well then, and read without gradients; ValueError without ``share``.
+    """
+    if strangers and not share:
+        raise ValueError(f"{len(strangers)} strangers are seen by nobody: give share=True")
+    everyone = [*rows, *strangers]
+    ids = torch.from_numpy(np.stack([row.sequence.ids for row in everyone]).astype(np.int64))
     weights = torch.from_numpy(np.stack([row.sequence.weights for row in rows]))
-    tokens = TokenBatch(ids, weights, ids[:0], share, max_rows)
-    batch = number_media(tokens, [medium for row in rows for medium in row.media])
-    return replace(batch, said=tuple(row.said for row in rows))
+    tokens = TokenBatch(ids[: len(rows)], weights, ids[len(rows) :], share, max_rows)
+    media, theirs = ([m for row in some for m in row.media] for some in (rows, strangers))
+    batch = number_media(tokens, media, strangers=theirs)
+    names = tuple(None if row.names is None else torch.from_numpy(row.names) for row in rows)
+    return replace(batch, said=tuple(row.said for row in rows), names=names)
+
+
+def _embedded(model: LM, media: Sequence[Tensor]) -> Tensor:
+    return model.embed_media(media) if media else model.embed.weight[:0]
+
+
+def _spelling(model: LM, read: Sequence[Tensor], said: Sequence[str]) -> Tensor:
+    assert model.speller is not None  # these weights were given sound
+    pairs = zip(read, said, strict=True)
+    spelled = [(model.speller(x_LD), words) for x_LD, words in pairs if words]
+    return spelling_loss(*zip(*spelled, strict=True))
+
+
+def _naming(
+    model: LM, read: Sequence[Tensor], names: Sequence[Tensor | None]
+) -> tuple[Tensor, list[float | None]]:
+    assert model.namer is not None  # these weights were given pictures
+    pairs = zip(read, names, strict=True)
+    seen = [(x_LD, names_LN) for x_LD, names_LN in pairs if names_LN is not None]
+    for x_LD, names_LN in seen:
+        if len(x_LD) != len(names_LN):
+            raise ValueError(f"a row has {len(x_LD)} squares and names for {len(names_LN)}")
+    x_LD, names_LN = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    return naming_loss(model.namer(x_LD), names_LN)

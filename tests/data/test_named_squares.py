@@ -1,0 +1,89 @@
+"""Names of squares are what the engine's ids say, with motion where the film shows it."""
+
+import numpy as np
+import pytest
+
+from cyclorama.data.asked_clips import asked_clips
+from cyclorama.data.mirror import mirrored
+from cyclorama.data.named_squares import NAMES, UNNAMED, square_names
+from cyclorama.nn import naming
+from cyclorama.worlds.questions import _MOTION_WORDS
+
+TRUTH = {
+    "ids": [1, 3],
+    "objects": [{"shape": "cube", "colour": "red"}, {"shape": "ball", "colour": "gray"}],
+    "motion": ["slides", "still"],
+    "direction": ["right", ""],
+}
+
+
+def told(names, place):
+    """Return the words of a square, None for what is unnamed."""
+    numbers = zip(NAMES.items(), names[place], strict=True)
+    return {kind: None if number == UNNAMED else words[number] for (kind, words), number in numbers}
+
+
+def drawn():
+    """Return ids of two frames of 32x48 (six squares): a cube that moves, a ball, a stranger."""
+    ids = np.zeros((2, 32, 48), np.uint8)
+    ids[0, 2:12, 2:12] = 1
+    ids[1, 2:12, 6:16] = 1
+    ids[:, 20:30, 36:46] = 3
+    ids[:, 20:22, 20:24] = 3  # eight pixels of another square
+    ids[:, 18:30, 2:12] = 2  # a thing that is not spoken of
+    return ids
+
+
+def test_a_square_is_named_after_what_fills_most_of_it():
+    names = square_names(drawn(), TRUTH)
+    assert names.shape == (12, len(NAMES))
+    cube, unknown = {"shape": "cube", "colour": "red"}, dict.fromkeys(list(NAMES)[2:])
+    assert told(names, 0) == {**cube, **unknown}  # nothing came before
+    moves = {"motion": "slides", "direction": "right", "across": "right", "along": ""}
+    assert told(names, 6) == {**cube, **moves}
+    assert told(names, 11)["shape"] == "ball"
+    assert told(names, 11)["across"] == ""
+    assert told(names, 1)["shape"] == ""  # nothing lies there
+    assert told(names, 1)["colour"] is None
+    for place in (3, 4):  # what is not spoken of, and too little of the ball
+        assert set(told(names, place).values()) == {None}
+
+
+def test_a_picture_has_no_motion():
+    names = square_names(drawn()[:1], TRUTH, is_image=True)
+    assert told(names, 0)["colour"] == "red"
+    assert {told(names, 0)[kind] for kind in ("motion", "direction", "across", "along")} == {None}
+
+
+def test_steps_are_told_both_ways_and_not_behind_others():
+    ids = np.zeros((3, 32, 32), np.uint8)
+    ids[0, 8:16, 8:16] = 1
+    ids[1, 4:12, 4:12] = 1
+    ids[2, 4:12, 4:7] = 1  # the rest is hidden
+    names = square_names(ids, TRUTH)
+    assert [told(names, 4)[kind] for kind in ("across", "along")] == ["left", "up"]
+    assert [told(names, 8)[kind] for kind in ("across", "along")] == [None, None]
+
+
+def test_the_words_are_those_that_the_reader_has_places_for():
+    assert tuple(map(len, NAMES.values())) == naming.NUM_WORDS
+    assert naming.UNNAMED == UNNAMED
+    assert set(NAMES["motion"]) == set(_MOTION_WORDS)
+
+
+def test_clips_of_the_engine_are_named_and_mirrored():
+    pytest.importorskip("mujoco")
+    clip = asked_clips("stage", "train", num_clips=8)[0]
+    names = square_names(clip.weight_map, clip.truth)
+    assert names.shape == (17 * 16, len(NAMES))
+    shapes = {told(names, place)["shape"] for place in range(len(names))} - {None, ""}
+    assert shapes == {thing["shape"] for thing in clip.truth["objects"]}
+    other = mirrored(clip)
+    seen = square_names(other.weight_map, other.truth).reshape(17, 4, 4, -1)[:, :, ::-1]
+    exchange = np.array([0, 2, 1])
+    wanted = names.reshape(17, 4, 4, -1).copy()
+    for kind in ("direction", "across"):
+        column = wanted[..., list(NAMES).index(kind)]
+        sides = (column == 1) | (column == 2)
+        column[sides] = exchange[column[sides]]
+    assert (seen == wanted).mean() > 0.99  # a middle may lie on the edge of a step
