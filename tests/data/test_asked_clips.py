@@ -39,3 +39,13 @@ def test_a_still_is_asked_about_what_is_in_it():
         there = [b for b in range(1, 4) if (episode.object_ids[0] == b).sum() >= least]
         counts = [q["answer"] for q in sample.truth["still"]["questions"] if q["kind"] == "count"]
         assert counts == ([str(len(there))] if there else [])
+
+
+def test_rounds_of_questions_begin_with_the_first():
+    once = asked_clips("practice", "train", num_clips=3)
+    thrice = asked_clips("practice", "train", num_clips=3, num_rounds=3)
+    asked, more = once[2].truth["questions"], thrice[2].truth["questions"]
+    assert more[: len(asked)] == asked
+    assert len({question["text"] for question in more}) > len({q["text"] for q in asked})
+    answers = {(question["text"], question["answer"]) for question in more}
+    assert len(answers) == len({text for text, _ in answers})  # the same question, the same answer

@@ -5,8 +5,9 @@ import pytest
 
 from cyclorama.data.asked_clips import asked_clips
 from cyclorama.data.mirror import mirrored
-from cyclorama.data.named_squares import NAMES, UNNAMED, square_names
+from cyclorama.data.named_squares import CAMERA, NAMES, UNNAMED, square_names
 from cyclorama.nn import naming
+from cyclorama.worlds.camera import MOVES
 from cyclorama.worlds.questions import _MOTION_WORDS
 
 TRUTH = {
@@ -14,6 +15,7 @@ TRUTH = {
     "objects": [{"shape": "cube", "colour": "red"}, {"shape": "ball", "colour": "gray"}],
     "motion": ["slides", "still"],
     "direction": ["right", ""],
+    "camera": "dolly in",
 }
 
 
@@ -40,19 +42,20 @@ def test_a_square_is_named_after_what_fills_most_of_it():
     cube, unknown = {"shape": "cube", "colour": "red"}, dict.fromkeys(list(NAMES)[2:])
     assert told(names, 0) == {**cube, **unknown}  # nothing came before
     moves = {"motion": "slides", "direction": "right", "across": "right", "along": ""}
-    assert told(names, 6) == {**cube, **moves}
+    assert told(names, 6) == {**cube, **moves, "camera": "dolly in"}
     assert told(names, 11)["shape"] == "ball"
     assert told(names, 11)["across"] == ""
     assert told(names, 1)["shape"] == ""  # nothing lies there
     assert told(names, 1)["colour"] is None
     for place in (3, 4):  # what is not spoken of, and too little of the ball
         assert set(told(names, place).values()) == {None}
+    assert set(names[6:, CAMERA]) == {MOVES.index("dolly in")}  # whatever lies there
 
 
 def test_a_picture_has_no_motion():
     names = square_names(drawn()[:1], TRUTH, is_image=True)
     assert told(names, 0)["colour"] == "red"
-    assert {told(names, 0)[kind] for kind in ("motion", "direction", "across", "along")} == {None}
+    assert {told(names, 0)[kind] for kind in ("motion", "across", "along", "camera")} == {None}
 
 
 def test_steps_are_told_both_ways_and_not_behind_others():
@@ -82,6 +85,7 @@ def test_clips_of_the_engine_are_named_and_mirrored():
     seen = square_names(other.weight_map, other.truth).reshape(17, 4, 4, -1)[:, :, ::-1]
     exchange = np.array([0, 2, 1])
     wanted = names.reshape(17, 4, 4, -1).copy()
+    wanted[1:, ..., CAMERA] = MOVES.index(other.truth["camera"])
     for kind in ("direction", "across"):
         column = wanted[..., list(NAMES).index(kind)]
         sides = (column == 1) | (column == 2)

@@ -13,7 +13,6 @@ from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.models.lm import LM, LMS
 from cyclorama.recipes.reader import ReaderRun, ReadingBatches, ReadingConfig, reading_loss, run
 from cyclorama.recipes.reader_media import (
-    EVEN_TOKENS,
     NEEDS,
     MediaConfig,
     Shelves,
@@ -23,7 +22,7 @@ from cyclorama.recipes.reader_media import (
 )
 from cyclorama.training.loop import LoopConfig
 from cyclorama.training.media_tokens import MediaBatch
-from cyclorama.training.next_token import TokenBatch
+from cyclorama.training.next_token import EVEN_TOKENS, TokenBatch
 from cyclorama.weights.files import load_weights
 
 READING = ReadingConfig(
@@ -51,6 +50,7 @@ class Filmed:
             "objects": [{"shape": "ball", "colour": "red"}],
             "motion": ["still"],
             "direction": [""],
+            "camera": "static",
         }
         ids = np.zeros((17, 64, 64), np.uint8)
         ids[:, 10:30, 10:30] = 1
@@ -79,16 +79,19 @@ def texts():
 def test_a_batch_of_each_kind_trains(kind, shelves):
     rng = np.random.default_rng(0)
     batch = draw_batch(rng, shelves, kind=kind, batch=2, num_tokens=768)
-    ids, weights = batch.tokens.ids_BL, batch.tokens.weights_BL
+    ids, asked = batch.tokens.ids_BL, batch.tokens.asked
+    weights = batch.tokens.weights_BL if asked is None else asked.weights_QL
     assert (weights > 0).any(dim=1).all()
     assert (weights[:, -EVEN_TOKENS:] > 0).any()  # nobody reads much padding that all rows have
+    assert (asked is not None) == (kind in ("clips", "captions", "images"))
     assert (ids < 0).sum() == batch.num_places
     assert len(batch.tokens.extra_EL) == 0
     assert not batch.tokens.crossbatch
     torch.manual_seed(0)
     model = LM(TINY)
     loss, metrics = reading_loss(model, batch, generator=torch.Generator().manual_seed(0))
-    more = {"clips": ("names", "shapes", "motions"), "images": ("names", "shapes")}
+    more = dict.fromkeys(("clips", "captions"), ("names", "shapes", "motions"))
+    more["images"] = ("names", "shapes")
     told = more.get(kind, ("letters",) if NEEDS[kind] == "sound" else ())
     assert set(metrics) == {f"{kind}_{what}" for what in ("nats", "right", *told)}
     assert metrics[f"{kind}_nats"] == pytest.approx(np.log(8192), abs=1)
@@ -133,12 +136,14 @@ def test_films_that_share_are_stretches_of_one_film(shelves):
             answer = part.split("<reserved1>")[1].split("<eos>")[0].strip()
             assert part[:8] not in shown
             shown[part[:8]] = answer
+        for part in text.split("When is the number ")[1:]:
+            shown[part.split("<reserved1>")[1].split("<eos>")[0].strip()] = part[:4]
     numbers = [answer for answer in shown.values() if answer != ABSENT]
-    assert len(numbers) == 12
+    assert len(numbers) == 24
     assert len(set(numbers)) == len(numbers)
     assert len(set(starts)) == 12
     seconds = sorted(sum(int(n) * 60**i for i, n in enumerate(s.split(":")[::-1])) for s in starts)
-    assert min(np.diff(seconds)) >= 15  # seconds of a stretch
+    assert min(np.diff(seconds)) >= 13  # seconds of a stretch
     assert stamp(seconds[0]) in starts
 
 
@@ -156,6 +161,9 @@ def test_sounds_that_share_are_stretches_of_one_sound(shelves):
             assert answer == ABSENT or answer in words
             assert part[:8] in text.split("<reserved0>")[0] or answer == ABSENT
             said[part[:8]] = answer
+        for part in text.split("When is ")[1:]:
+            tone, answer = part.split("<eos>")[0].split(" said?<reserved1> ")
+            said[answer] = tone
     told = [answer for answer in said.values() if answer != ABSENT]
     assert len(set(told)) == len(told) >= 4
 
@@ -178,13 +186,14 @@ def test_text_first_and_media_second(texts, shelves, tmp_path, monkeypatch):
 def test_shelves_are_made_beside_the_run(tmp_path):
     pytest.importorskip("mujoco", reason="needs the extra worlds")
     pytest.importorskip("espeakng_loader", reason="needs the extra speech")
-    config = MediaConfig(num_clips=2, num_utterances=2, num_workers=0)
+    config = MediaConfig(clips={"stage": 1, "trio": 1}, num_utterances=2, num_workers=0)
     said: list[str] = []
     made = open_shelves(config, {"films", "sounds"}, directory=tmp_path, report=said.append)
     assert len(made.clips) == len(made.digits) == 2
     assert made.sentences is None
     assert made.clips[1].truth["questions"]
-    assert said == ["made 2/2 clips", "made 2/2 digits"]
+    assert made.clips[1].source == "worlds/trio/train"
+    assert said == ["made 1/1 clips of stage", "made 1/1 clips of trio", "made 2/2 digits"]
     assert open_shelves(config, set(), directory=tmp_path, report=said.append).clips is None
 
 
@@ -224,6 +233,6 @@ def test_strangers_share_what_is_theirs_alone(shelves):
     assert films.num_own == 3 and len(films.media) == 5
     both = torch.cat((films.tokens.ids_BL, films.tokens.extra_EL))
     texts = [load_tokenizer().decode(row[row >= 0].tolist()) for row in both]
-    numbers = [text.split("the number ")[1][:4] for text in texts if "the number " in text]
-    assert len(set(numbers)) == len(numbers)
+    starts = [text.split("fps ")[1][:8] for text in texts]
+    assert len(set(starts)) == 5
     assert not len(draw_batch(rng, shelves, kind="clips", **settings).tokens.extra_EL)

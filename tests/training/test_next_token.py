@@ -10,7 +10,7 @@ from cyclorama.models.lm import LM, LMS
 from cyclorama.nn.recall import Look
 from cyclorama.training import next_token
 from cyclorama.training.loop import LoopConfig, train
-from cyclorama.training.next_token import TokenBatch, next_token_loss, pick_rows
+from cyclorama.training.next_token import Asked, TokenBatch, next_token_loss, pick_rows
 from cyclorama.training.optimizer import OptimizerConfig
 
 TINY = LMS["tiny"].model_copy(update={"vocabulary": 64})
@@ -238,3 +238,53 @@ def test_a_few_steps_learn_a_batch_by_heart(tmp_path):
         _, after = next_token_loss(trained, data, generator=drawn())
     assert after["answer_nats"] < 0.5 * before["answer_nats"]
     assert after["answer_right"] > before["answer_right"]
+
+
+def asked_apart(*, num=4, length=9, seed=3):
+    """Return sequences of which some are asked something, one never and one twice."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = 5.0 * (torch.rand(num, length, generator=generator) > 0.4)
+    asked = Asked(
+        torch.randint(0, 64, (num, length), generator=generator),
+        weights,
+        torch.tensor([0, 0, 2, 2])[:num],
+    )
+    return replace(batch(crossbatch=False, extra=0), asked=asked)
+
+
+@pytest.mark.parametrize("together", [1, 2048])
+def test_what_is_asked_apart_is_each_continuation_alone(lm, together, monkeypatch):
+    monkeypatch.setattr(next_token, "READ_TOGETHER", together)
+    data = asked_apart()
+    found, _ = next_token_loss(lm, data, generator=drawn())
+    found_gradients = gradients(lm, found)
+    losses, weights = [], []
+    for ids, each, of in zip(
+        data.asked.ids_QL, data.asked.weights_QL, data.asked.of_Q, strict=True
+    ):
+        judged = torch.cat((torch.zeros(LENGTH + 1), each[1:]))  # its first token is not foreseen
+        one = TokenBatch(
+            torch.cat((data.ids_BL[of], ids))[None],
+            judged[None],
+            data.extra_EL,
+            False,
+            1000,
+        )
+        losses.append(next_token_loss(lm, one, generator=drawn())[0])
+        weights.append(judged.sum())
+    wanted = weighted(losses, weights)
+    torch.testing.assert_close(found, wanted, **CLOSE)
+    for name, gradient in gradients(lm, wanted).items():
+        torch.testing.assert_close(found_gradients[name], gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_one_continuation_does_not_know_another(lm):
+    data = asked_apart()
+    other = replace(data.asked, ids_QL=data.asked.ids_QL.clone())
+    other.ids_QL[0] = (other.ids_QL[0] + 1) % 64
+    mine = replace(data.asked, weights_QL=data.asked.weights_QL.clone())
+    mine.weights_QL[0] = 0  # only the others are judged
+    one, _ = next_token_loss(lm, replace(data, asked=mine), generator=drawn())
+    changed = replace(other, weights_QL=mine.weights_QL)
+    two, _ = next_token_loss(lm, replace(data, asked=changed), generator=drawn())
+    torch.testing.assert_close(one, two)

@@ -28,7 +28,10 @@ class AskedClips(WorldsClips):
     """`WorldsClips` whose truth has ``questions``, and under ``still`` those of the first frame.
 
     A question is a mapping with kind, text, answer and choices; ``still`` also has a ``caption``.
+    The examiner asks ``num_rounds`` times, each time anew: some questions come back.
     """
+
+    num_rounds: int = 1
 
     def __getitem__(self, index: int) -> Sample:
         """Return clip ``index``, rendered and asked now."""
@@ -37,16 +40,24 @@ class AskedClips(WorldsClips):
         first = facts_of(episode, num_frames=1)
         there = dense_caption(episode.recipe, first.events, visible=first.visible)
         still = {
-            "questions": [q for q in _asked(first) if q["kind"] in STILL_KINDS],
+            "questions": [q for q in self._asked(first) if q["kind"] in STILL_KINDS],
             "caption": there.split(". ")[0] + ".",  # the rest tells what moves
         }
-        truth = {**episode.attributes, "questions": _asked(facts_of(episode)), "still": still}
-        return replace(sample, truth=truth)
+        truth = {**episode.attributes, "questions": self._asked(facts_of(episode))}
+        return replace(sample, truth={**truth, "still": still})
+
+    def _asked(self, facts: Facts) -> list[dict[str, Any]]:
+        """Return the balanced questions about a scene, as JSON keeps them."""
+        seed = "questions/" + recipe_hash(facts.recipe)
+        questions = ask(facts, random.Random(seed))
+        for number in range(1, self.num_rounds):
+            questions += ask(facts, random.Random(f"{seed}/{number}"))
+        return [{**asdict(question), "choices": list(question.choices)} for question in questions]
 
 
-def asked_clips(domain: str, split: str, *, num_clips: int) -> AskedClips:
+def asked_clips(domain: str, split: str, *, num_clips: int, num_rounds: int = 1) -> AskedClips:
     """Return a source of clips of 17 frames of 64x64 at 8 fps; ValueError as in `WorldsClips`."""
-    return AskedClips(domain, split, num_clips, CLIP_SHAPES)
+    return AskedClips(domain, split, num_clips, CLIP_SHAPES, num_rounds=num_rounds)
 
 
 def facts_of(episode: Episode, *, num_frames: int | None = None) -> Facts:
@@ -60,9 +71,3 @@ def facts_of(episode: Episode, *, num_frames: int | None = None) -> Facts:
         visible_px=visible_areas(episode.object_ids[:num], len(episode.recipe.bodies)),
         size_px=episode.frames.shape[1:3],
     )
-
-
-def _asked(facts: Facts) -> list[dict[str, Any]]:
-    """Return the balanced questions about a scene, as JSON keeps them."""
-    questions = ask(facts, random.Random("questions/" + recipe_hash(facts.recipe)))
-    return [{**asdict(question), "choices": list(question.choices)} for question in questions]

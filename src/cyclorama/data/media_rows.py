@@ -4,12 +4,16 @@ Picture flash cards for the reader. On one side something to see or hear, as it 
 stream (`passages`); on the other what may be asked of it and the answer, written with the same
 marks and weights as any question (`needle_stream`). A clip of the engine is asked for its captions
 and what its truth answers; a film with numbered cards held up in it, or noise with words in it, for
-what stands at an instant, or when something stands. A row has one clip, so that "the ball" is
-nobody else's: rows of clips must not see each other.
+what stands at an instant, or when something stands: one of both, since either tells the other. A
+row has one clip, so that "the ball" is nobody else's: rows of clips must not see each other, and
+questions about a clip are asked apart (`asked`), since most of them name what another one asks for.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -46,7 +50,8 @@ CARD_COLOURS = {
 }  # fmt: skip
 CARD_PX, LATEST_S = 64, 36_000
 CARD_NUMBERS = (1000, 10_000)
-RATE_SHARES = (0.55, 0.2, 0.15, 0.1)  # of clips shown whole, every second frame, fourth, eighth
+QUESTIONS_A_CLIP = 12
+WHEN_SHARE = 0.45  # of things in a film or sound, asked for their instant; the rest by it
 ANSWER_WEIGHT = 5.0  # above one, as what marks an answer (`next_token`); only answers weigh here
 
 
@@ -58,6 +63,7 @@ class MediaRow:
     media: tuple[np.ndarray, ...]
     said: str = ""  # in its sound, from first to last word
     names: np.ndarray | None = None  # of the squares of its frames (`named_squares`)
+    asked: tuple[Part, ...] = ()  # each behind the sequence, as if there were no other
 
 
 def media_row(
@@ -84,35 +90,48 @@ def clip_row(
     rng: np.random.Generator,
     sample: Sample,
     *,
-    num_tokens: int = 768,
+    every: int = 1,
+    num_asked: int = QUESTIONS_A_CLIP,
+    is_caption: bool = False,
     is_image: bool = False,
 ) -> MediaRow:
-    """Return a clip of `AskedClips` (or its first picture), requests for captions, and questions.
+    """Return a clip of `AskedClips`, each ``every``-th frame, and questions or captions of it.
 
-    A clip of 17 frames at 8 fps is shown at 8, 4, 2 or 1 fps, mostly at 8.
+    Of questions there are at most ``num_asked``, those of a kind taking turns. A picture is the
+    clip's first, and its caption is asked for as well.
     """
     truth = sample.truth or {}
     if "questions" not in truth:
         raise ValueError(f"clip {sample.id!r} comes without questions: take it from asked_clips")
     if is_image:
-        step = len(sample.frames)
         shown = [image_passage(sample.frames[0].copy())]  # of a cache it cannot be written to
-        asked, captions = truth["still"]["questions"], {"dense": truth["still"]["caption"]}
+        every, asked = len(sample.frames), truth["still"]["questions"]
+        captions = {"dense": truth["still"]["caption"]}
     else:
-        step = int(2 ** rng.choice(len(RATE_SHARES), p=RATE_SHARES))
-        frames = np.stack([scale_frame(frame) for frame in sample.frames[::step]])
-        shown = [*video_passages([frames], rate_fps=sample.rate_fps / step)]
+        frames = np.stack([scale_frame(frame) for frame in sample.frames[::every]])
+        shown = [*video_passages([frames], rate_fps=sample.rate_fps / every)]
         asked, captions = truth["questions"], sample.captions
-    questions = [_asked(q["text"], q["answer"], q["kind"]) for q in asked]
-    for style, request in CAPTION_REQUESTS.items():
-        if style in captions:
-            questions.append(_asked(request, captions[style], style))
-    order = rng.permutation(len(questions))
-    row = media_row(shown, [questions[i] for i in order], num_tokens=num_tokens)
-    ids = sample.weight_map
+    chosen = [] if is_caption else _in_turn(rng, asked)[:num_asked]
+    parts = [_asked(q["text"], q["answer"], q["kind"]) for q in chosen]
+    if is_caption or is_image:
+        requests = ((style, request) for style, request in CAPTION_REQUESTS.items())
+        parts += [_asked(r, captions[style], style) for style, r in requests if style in captions]
+    passage, ids = joined_passage(shown), sample.weight_map
+    sequence = joined([text_part(passage.ids, 0.0)], len(passage.ids))
+    row = MediaRow(sequence, passage.media, asked=tuple(parts))
     if ids is None or ids.shape[1:] != row.media[0].shape[1:3]:  # of another size than is shown
         return row
-    return replace(row, names=square_names(ids[::step], truth, is_image=is_image))
+    return replace(row, names=square_names(ids[::every], truth, is_image=is_image))
+
+
+def _in_turn(rng: np.random.Generator, asked: Many[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return questions in random order, but for a second of any kind after the first of all."""
+    turns: Counter[str] = Counter()
+    placed = []
+    for number in rng.permutation(len(asked)):
+        turns[asked[number]["kind"]] += 1
+        placed.append((turns[asked[number]["kind"]], asked[number]))
+    return [question for _, question in sorted(placed, key=lambda pair: pair[0])]
 
 
 def card(text: str, colour: str) -> np.ndarray:
@@ -148,8 +167,8 @@ def film_needle_row(
 ) -> MediaRow:
     """Return footage uint8 (T, 64, 64, 3) at 1 fps in which numbered cards are held up for a frame.
 
-    Asked is which number or colour stands at an instant, when a number is shown, and what number is
-    shown when none is. ``stretch`` tells where in the film this is and where the cards are, its
+    Asked is which number and colour stand at an instant, or when a number is shown, and what number
+    is shown when none is. ``stretch`` tells where in the film this is and where the cards are, its
     last place having none; by default ``num_needles`` are drawn, within ten hours. Numbers in
     ``taken`` are avoided, and it grows.
     """
@@ -172,11 +191,11 @@ def film_needle_row(
         colour = list(CARD_COLOURS)[rng.integers(len(CARD_COLOURS))]
         frames[place] = card(str(number), colour)
         time_s = start_s + place
-        questions += [
-            _asked(*number_at(time_s, str(number)), "number_at"),
-            _asked(*number_when(str(number), time_s), "when"),
-            _asked(*colour_at(time_s, colour), "colour_at"),
-        ]
+        if rng.random() < WHEN_SHARE:
+            questions.append(_asked(*number_when(str(number), time_s), "when"))
+        else:
+            questions.append(_asked(*number_at(time_s, str(number)), "number_at"))
+            questions.append(_asked(*colour_at(time_s, colour), "colour_at"))
     shown = [*video_passages([frames], rate_fps=1.0, start_s=start_s)]
     return media_row(
         shown, [questions[i] for i in rng.permutation(len(questions))], num_tokens=num_tokens
@@ -218,8 +237,10 @@ def sound_needle_row(
     for place, (text, words) in zip(places, spoken, strict=True):
         start = place * SOUND_RATE_HZ
         samples[start : start + len(words)] += words[: len(samples) - start]
-        questions.append(_asked(*said_at(start_s + place, text), "said_at"))
-        questions.append(_asked(*said_when(text, start_s + place), "when"))
+        if rng.random() < WHEN_SHARE:
+            questions.append(_asked(*said_when(text, start_s + place), "when"))
+        else:
+            questions.append(_asked(*said_at(start_s + place, text), "said_at"))
     shown = [*sound_passages([seconds_of(np.clip(samples, -1, 1))], start_s=start_s)]
     order = rng.permutation(len(questions))
     said = " ".join(text for _, (text, _) in sorted(zip(places, spoken, strict=True)))

@@ -4,7 +4,8 @@ Picture a transparent grid laid over every frame of a film whose every pixel is 
 it shows. Of the things in a square the one with most pixels names it; where these are few, or the
 thing is too small to be spoken of, the square goes unnamed. What a thing does is not asked of the
 first frame, which cannot know. Its steps on the screen are those of the middle of its pixels since
-the frame shown before, and unnamed where it comes out from behind another.
+the frame shown before, and unnamed where it comes out from behind another. The camera's motion is
+named in every square, empty or not.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import numpy as np
 from einops import rearrange
 
 from cyclorama.shapes import FRAME_TOKEN_PX
+from cyclorama.worlds.camera import MOVES
 from cyclorama.worlds.looks import COLOURS, SHAPES
 
 # Kinds of names and their words, "" being none.
@@ -26,8 +28,9 @@ NAMES: dict[str, tuple[str, ...]] = {
     "direction": ("", "left", "right", "toward", "away"),
     "across": ("", "left", "right"),
     "along": ("", "up", "down"),
+    "camera": MOVES,
 }  # fmt: skip
-SHAPE, COLOUR, MOTION, DIRECTION, ACROSS, ALONG = range(len(NAMES))
+SHAPE, COLOUR, MOTION, DIRECTION, ACROSS, ALONG, CAMERA = range(len(NAMES))
 UNNAMED = -100  # as in `nn.naming`
 LEAST_PX = 10  # of 256, to be named
 STEP_PX = 0.75  # between two frames shown, to be a step on the screen
@@ -51,12 +54,14 @@ def square_names(
     mostly, most_px = counts.argmax(1), counts.max(1)
     frame = np.arange(len(squares)) // (len(squares) // len(object_ids))
     names = _things(truth, num_ids)[mostly]
-    names[:, ACROSS:] = _steps(object_ids, num_ids)[frame, mostly]
+    names[:, ACROSS : ALONG + 1] = _steps(object_ids, num_ids)[frame, mostly]
     names[frame == 0, MOTION : DIRECTION + 1] = UNNAMED
     if is_image:
         names[:, MOTION:] = UNNAMED
     names[(most_px < LEAST_PX) | (names[:, SHAPE] == UNNAMED)] = UNNAMED
     names[most_px == 0, SHAPE] = 0  # nothing lies there
+    if not is_image:
+        names[frame > 0, CAMERA] = NAMES["camera"].index(truth["camera"])
     return names
 
 

@@ -191,7 +191,7 @@ def continue_all(
         if not alive:
             break
         tokens = torch.tensor([[newest[i]] for i in going])
-        x, k, v, state = reader.lm.read(reader.lm.embed(tokens), _pick(state, going))
+        x, k, v, state = reader.lm.read(reader.lm.embed(tokens), state.take(torch.tensor(going)))
         shelf.add(alive, k, v_BLK=v)
         rows_BD = x[:, -1]
     return found
@@ -247,7 +247,7 @@ def _walk_prompts(
         for number, question in enumerate(chosen):
             shelf.k[question], shelf.v[question] = k[number], v[number]
             rows[question] = x[number, -1]
-            states[question] = _pick(state, [number])
+            states[question] = state.take(torch.tensor([number]))
     return shelf, torch.stack(rows), _join(states)
 
 
@@ -276,10 +276,6 @@ def _map_state(states: Sequence[ReadState], change: Callable[[list[Tensor]], Ten
 
 def _spread(state: ReadState, num: int) -> ReadState:
     return _map_state([state], lambda t: t[0].expand(num, *t[0].shape[1:]))
-
-
-def _pick(state: ReadState, rows: Sequence[int]) -> ReadState:
-    return _map_state([state], lambda t: t[0][list(rows)])
 
 
 def _join(states: Sequence[ReadState]) -> ReadState:

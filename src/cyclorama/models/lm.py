@@ -92,6 +92,11 @@ class ReadState:
     tail_BJD: Float[Tensor, "B J D"]
     num_read: int
 
+    def take(self, rows_R: Int[Tensor, "R"]) -> "ReadState":
+        """Return the state of rows, in any order and as often as they are named."""
+        layers = tuple(past.take(rows_R) for past in self.layers)
+        return ReadState(layers, self.tail_BJD[rows_R], self.num_read)
+
 
 class Scribe(nn.Module):
     """One layer of the self-decoder."""

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-# Words of each kind of name: shape (the first is nothing), colour, motion, direction, and the steps
-# on the screen across and along.
-NUM_WORDS = (8, 12, 9, 5, 3, 3)
+# Words of each kind of name: shape (the first is nothing), colour, motion, direction, the steps on
+# the screen across and along, and the camera's motion.
+NUM_WORDS = (8, 12, 9, 5, 3, 3, 12)
 UNNAMED = -100  # what nobody is asked for
 
 

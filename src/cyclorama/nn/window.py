@@ -8,7 +8,7 @@ ten million would be rounded to a radian in float32. What the next piece must kn
 `Past`, so that reading in pieces equals reading at once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from einops import rearrange
@@ -26,6 +26,10 @@ class Past:
     v_BWGK: Float[Tensor, "B W G K"]
     tail_BJD: Float[Tensor, "B J D"]
     num_valid_B: Int[Tensor, "B"]  # tokens of k and v really read; the rest is before any text
+
+    def take(self, rows_R: Int[Tensor, "R"]) -> "Past":
+        """Return what was read in rows, in any order and as often as they are named."""
+        return Past(*(getattr(self, field.name)[rows_R] for field in fields(self)))
 
 
 def window_mask(window: int, *, device: torch.device | None = None) -> Bool[Tensor, "W W2"]:

@@ -16,8 +16,8 @@ copied, and draws steps of media by shares beside its steps of text (`reader_med
       --set start=runs/reader/reader.safetensors --set 'model.reads=["pictures","sound"]' \
       --set stages.a.num_steps=0 \
       --set 'stages.b.media={"cards":0.2,"clips":0.2,"digits":0.2,"sentences":0.1}' \
-      --set 'stages.c.media={"cards":0.04,"clips":0.2,"images":0.03,"films":0.14,
-      "digits":0.1,"sentences":0.08,"sounds":0.12}'
+      --set 'stages.c.media={"cards":0.04,"clips":0.2,"captions":0.1,"images":0.03,"films":0.1,
+      "digits":0.06,"sentences":0.05,"sounds":0.15}'
 """
 
 from collections.abc import Callable

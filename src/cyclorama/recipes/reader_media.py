@@ -4,8 +4,9 @@ Picture a projection booth next to the reading room. Before the lesson the reels
 clips with their questions (0.2 s each) and spoken words (50 ms each), and put on shelves beside
 the run's folder, where the next run finds them. A step is of one kind: text, or rows of one kind of
 media, drawn by the shares of the stage; so rows are as long as their kind and no padding is read.
-Rows with media see only themselves, but for films and sounds where the stage shares: those are
-stretches of one film or sound of ten hours, in which nothing is shown or said twice.
+Of clips, questions are one kind and captions another. Rows with media see only themselves, but for
+films and sounds where the stage shares: those are stretches of one film or sound of ten hours, in
+which nothing is shown or said twice.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field
+from torch.utils.data import ConcatDataset
 
 from cyclorama.config import Config
 from cyclorama.data.asked_clips import asked_clips
@@ -29,35 +32,37 @@ from cyclorama.data.media_rows import (
 from cyclorama.data.mirror import mirrored
 from cyclorama.data.needle_stream import Sequence
 from cyclorama.data.passages import STAMP_EVERY_S
-from cyclorama.data.sample import Source
+from cyclorama.data.sample import Sample
 from cyclorama.data.spoken import Utterances, build_utterances
 from cyclorama.data.worlds_cache import render_cache
 from cyclorama.training.media_tokens import MediaBatch, media_batch
+from cyclorama.training.next_token import EVEN_TOKENS
 
 # Tokens of a row at most, and of the longest of a batch mostly; films and sounds are as long as the
 # stage's texts.
 ROW_TOKENS = {
-    "cards": (96, 64), "clips": (768, 576), "images": (96, 96),
+    "cards": (96, 64), "clips": (768, 720), "captions": (768, 720), "images": (256, 512),
     "digits": (256, 144), "sentences": (448, 192),
 }  # fmt: skip
 # Of a stretch of film or sound: one thing is hidden in so many tokens; marks and a question about
 # nothing; a frame or a second with its share of a stamp, and all questions about one thing.
-NEEDLE_EVERY, SPARE = 340, 50
-FILM_TOKENS, SOUND_TOKENS = {"frame": 25, "card": 75}, {"second": 27, "words": 60}
+NEEDLE_EVERY, SPARE = 256, 50
+FILM_TOKENS, SOUND_TOKENS = {"frame": 25, "card": 60}, {"second": 27, "words": 34}
+RATE_SHARES = (0.55, 0.2, 0.15, 0.1)  # of clips shown whole, every second frame, fourth, eighth
 LEAST_TOKENS = {"films": 256, "sounds": 512}
 NEEDS = {
-    "cards": "pictures", "clips": "pictures", "images": "pictures", "films": "pictures",
+    "cards": "pictures", "clips": "pictures", "captions": "pictures", "images": "pictures",
+    "films": "pictures",
     "digits": "sound", "sentences": "sound", "sounds": "sound",
 }  # fmt: skip
 TEXT = "text"
-EVEN_TOKENS = 32  # rows are as long as a multiple: a kernel is made for every new length
+ROUNDS = 3  # of questions about a clip
 
 
 class MediaConfig(Config):
     """What the shelves hold."""
 
-    domain: str = "stage"
-    num_clips: int = 3000
+    clips: dict[str, int] = Field(default_factory=lambda: {"stage": 1500, "practice": 1500})
     num_utterances: int = 3000  # of digits, and as many sentences
     num_workers: int = 2  # that make them; none works while training
 
@@ -66,7 +71,7 @@ class MediaConfig(Config):
 class Shelves:
     """Clips with questions and utterances; None where no stage draws them."""
 
-    clips: Source | None
+    clips: ConcatDataset[Sample] | None
     digits: Utterances | None
     sentences: Utterances | None
 
@@ -117,12 +122,17 @@ def open_shelves(
         )
 
     clips = None
-    if kinds & {"clips", "images", "films"}:
-        clips = render_cache(
-            directory / f"asked-{config.domain}-{config.num_clips}",
-            asked_clips(config.domain, "train", num_clips=config.num_clips),
-            num_workers=config.num_workers,
-            progress=told("clips"),
+    if kinds & {"clips", "captions", "images", "films"}:
+        clips = ConcatDataset(
+            [
+                render_cache(
+                    directory / f"asked-{domain}-{num}",
+                    asked_clips(domain, "train", num_clips=num, num_rounds=ROUNDS),
+                    num_workers=config.num_workers,
+                    progress=told(f"clips of {domain}"),
+                )
+                for domain, num in config.clips.items()
+            ]
         )
     digits = utterances("digits") if kinds & {"digits", "sounds"} else None
     return Shelves(clips, digits, utterances("sentences") if "sentences" in kinds else None)
@@ -159,10 +169,11 @@ def draw_batch(
     stretches = {"films": _film_rows, "sounds": _sound_rows}
     share = share and kind in stretches
     if kind in stretches:
-        rows = stretches[kind](rng, shelves, num_rows + extra * share, length)
+        rows = trimmed(stretches[kind](rng, shelves, num_rows + extra * share, length))
+    elif kind in ("clips", "captions", "images"):
+        rows = _clip_rows(rng, shelves, num_rows, kind)
     else:
-        rows = [_row(rng, shelves, kind, length) for _ in range(num_rows)]
-    rows = trimmed(rows)
+        rows = trimmed([_row(rng, shelves, kind, length) for _ in range(num_rows)])
     own, strangers = rows[:num_rows], rows[num_rows:]
     shown = media_batch(own, strangers=strangers, max_rows=max_rows, share=share)
     return replace(shown, kind=kind)
@@ -222,21 +233,33 @@ def _sound_rows(
     ]
 
 
+def _clip_rows(
+    rng: np.random.Generator, shelves: Shelves, num_rows: int, kind: str
+) -> list[MediaRow]:
+    """Return clips at one rate, so that all are as long, or first pictures of clips."""
+    assert shelves.clips is not None
+    every = int(2 ** rng.choice(len(RATE_SHARES), p=RATE_SHARES))
+    rows = []
+    for number in rng.integers(len(shelves.clips), size=num_rows):
+        sample = shelves.clips[int(number)]
+        sample = mirrored(sample) if rng.random() < 0.5 else sample
+        is_caption, is_image = kind == "captions", kind == "images"
+        row = clip_row(rng, sample, every=every, is_caption=is_caption, is_image=is_image)
+        rows.append(row)
+    return rows
+
+
 def _row(rng: np.random.Generator, shelves: Shelves, kind: str, length: int) -> MediaRow:
-    clips, digits, sentences = shelves.clips, shelves.digits, shelves.sentences
     if kind == "cards":
         return card_row(rng, num_tokens=length)
-    if kind in ("clips", "images"):
-        assert clips is not None
-        sample = clips[int(rng.integers(len(clips)))]
-        sample = mirrored(sample) if rng.random() < 0.5 else sample
-        return clip_row(rng, sample, num_tokens=length, is_image=kind == "images")
-    utterances = digits if kind == "digits" else sentences
+    utterances = shelves.digits if kind == "digits" else shelves.sentences
     assert utterances is not None
     return speech_row(*utterances[int(rng.integers(len(utterances)))], num_tokens=length)
 
 
-def some_footage(rng: np.random.Generator, clips: Source, *, num_frames: int) -> np.ndarray:
+def some_footage(
+    rng: np.random.Generator, clips: ConcatDataset[Sample], *, num_frames: int
+) -> np.ndarray:
     """Return frames of random clips behind each other, uint8 (T, H, W, 3), every fourth of each."""
     pieces: list[np.ndarray] = []
     while sum(map(len, pieces)) < num_frames:

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from cyclorama.data.media_rows import MediaRow
 from cyclorama.data.named_squares import NAMES
+from cyclorama.data.needle_stream import joined
 from cyclorama.data.passages import MEDIUM
 from cyclorama.models.lm import LM, ReadState
 from cyclorama.nn.naming import naming_loss
 from cyclorama.nn.recall import Look
 from cyclorama.nn.spelling import spelling_loss
-from cyclorama.training.next_token import TokenBatch, next_token_loss
+from cyclorama.training.next_token import EVEN_TOKENS, Asked, TokenBatch, next_token_loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +54,13 @@ class Illustrated:
         x_BLD = self.lm.embed(ids_BL.clamp(min=0))
         return x_BLD.index_put((is_medium_BL,), self.tokens_MD[-1 - ids_BL[is_medium_BL]])
 
-    def read(self, x_BLD: Tensor) -> tuple[Tensor, Tensor, Tensor, ReadState]:
+    def read(
+        self, x_BLD: Tensor, state: ReadState | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, ReadState]:
         """Read as the reader does."""
-        found = self.lm.read(x_BLD)
-        self.walked.extend(found[0])
+        found = self.lm.read(x_BLD, state)
+        if state is None:  # what continues a sequence has words only
+            self.walked.extend(found[0])
         return found
 
     def answer(self, x_RD: Tensor, look: Look) -> Tensor:
@@ -127,18 +131,37 @@ def media_batch(
 ) -> MediaBatch:
     """Return rows of one length as a batch; each sees only itself, or all with ``share``.
 
-    ``strangers`` are seen as well then, and read without gradients; ValueError without ``share``.
+    ``strangers`` are seen as well then, and read without gradients; ValueError without ``share``,
+    and for rows of several lengths.
     """
     if strangers and not share:
         raise ValueError(f"{len(strangers)} strangers are seen by nobody: give share=True")
     everyone = [*rows, *strangers]
+    if len(lengths := {len(row.sequence.ids) for row in everyone}) > 1:
+        raise ValueError(f"rows of one length make a batch, these have {sorted(lengths)} tokens")
     ids = torch.from_numpy(np.stack([row.sequence.ids for row in everyone]).astype(np.int64))
     weights = torch.from_numpy(np.stack([row.sequence.weights for row in rows]))
-    tokens = TokenBatch(ids[: len(rows)], weights, ids[len(rows) :], share, max_rows)
+    asked = _asked(rows)
+    tokens = TokenBatch(ids[: len(rows)], weights, ids[len(rows) :], share, max_rows, asked)
     media, theirs = ([m for row in some for m in row.media] for some in (rows, strangers))
     batch = number_media(tokens, media, strangers=theirs)
     names = tuple(None if row.names is None else torch.from_numpy(row.names) for row in rows)
     return replace(batch, said=tuple(row.said for row in rows), names=names)
+
+
+def _asked(rows: Sequence[MediaRow]) -> Asked | None:
+    """Return what is asked of rows apart, all as long as the longest."""
+    parts = [(number, part) for number, row in enumerate(rows) for part in row.asked]
+    if not parts:
+        return None
+    longest = max(len(part.ids) for _, part in parts)
+    longest = -(-longest // EVEN_TOKENS) * EVEN_TOKENS
+    filled = [joined([part], longest) for _, part in parts]
+    return Asked(
+        torch.from_numpy(np.stack([one.ids for one in filled]).astype(np.int64)),
+        torch.from_numpy(np.stack([one.weights for one in filled])),
+        torch.tensor([number for number, _ in parts]),
+    )
 
 
 def _embedded(model: LM, media: Sequence[Tensor]) -> Tensor:

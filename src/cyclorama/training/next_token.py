@@ -7,6 +7,10 @@ them all: with ``crossbatch`` a row sees its own sequence up to itself and all o
 laid before it. Thus a step with short sequences trains on a haystack as long as the whole batch
 (Tworkowski et al. 2023, "Focused Transformer", arXiv 2307.03170, section 3.2; exact here). More
 strangers are read without gradients (`extra`), at a third of the price.
+
+Questions about one thing give each other away: "what colour is the cylinder?" tells whoever is
+asked for a shape next. Where they are `asked` apart, each is read as if it alone stood behind its
+sequence, which is read once for all of them.
 """
 
 from collections.abc import Iterator
@@ -20,18 +24,32 @@ from torch import Tensor, nn
 from cyclorama.nn.recall import Look
 
 READ_TOGETHER = 2048  # tokens of short sequences; long ones are read one by one
+EVEN_TOKENS = 32  # sequences are as long as a multiple: a kernel is made for every new length
 ROWS_TOGETHER = 8  # rows are filled up to a multiple: a kernel is made for every new number
 
 
 @dataclass(frozen=True, eq=False)
+class Asked:
+    """Q continuations of sequences, none of which knows another."""
+
+    ids_QL: Tensor  # int64
+    weights_QL: Tensor  # float32, as in `TokenBatch`
+    of_Q: Tensor  # int64; which sequence each continues, in ascending order
+
+
+@dataclass(frozen=True, eq=False)
 class TokenBatch:
-    """B sequences of L tokens with the weight of foreseeing each, and E sequences of strangers."""
+    """B sequences of L tokens with the weight of foreseeing each, and E sequences of strangers.
+
+    Where something is ``asked``, that is judged in place of the sequences.
+    """
 
     ids_BL: Tensor  # int64
     weights_BL: Tensor  # float32; of predicting ids[b, l] from what stands before it
     extra_EL: Tensor  # int64; may be empty
     crossbatch: bool
     max_rows: int  # rows judged in a step, the heaviest first
+    asked: Asked | None = None
 
 
 def pick_rows(
@@ -71,16 +89,42 @@ def crossbatch_look(
     return Look(lambda: iter([(k_MK, v_MK, 0)]), place_R, seen_R, view=view)
 
 
+def apart_look(
+    k_MK: Tensor, v_MK: Tensor, *, own_R: Tensor, place_R: Tensor, num_before: int, length: int
+) -> Look:
+    """Show rows the first ``num_before`` cards, and of those after them their own.
+
+    After the first come the cards of continuations of ``length`` tokens; row r stands at place
+    ``place_R[r]`` of continuation ``own_R[r]``, and sees it up to itself.
+    """
+    own_first_R = num_before + own_R * length
+    skipped_R = own_first_R - num_before
+
+    def view(first: int, size: int) -> tuple[Tensor, Tensor]:
+        card = torch.arange(first, first + size, device=own_R.device)
+        own_RM = card >= own_first_R[:, None]
+        position_RM = torch.where(own_RM, card - skipped_R[:, None], card)
+        distance_RM = (num_before + place_R)[:, None] - position_RM
+        return ((card < num_before) | own_RM) & (distance_RM >= 0), distance_RM
+
+    position_R = num_before + place_R
+    return Look(lambda: iter([(k_MK, v_MK, 0)]), position_R, position_R + 1, view=view)
+
+
 def next_token_loss(
     model: nn.Module, batch: TokenBatch, *, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the weighted mean cross-entropy of the judged rows, and how many answers are right."""
-    own_R, target_R = pick_rows(batch.weights_BL, batch.max_rows, generator=generator)
+    ids_BL, weights_BL, answer = batch.ids_BL, batch.weights_BL, _answer_alone
+    if batch.asked is not None:
+        ids_BL, weights_BL, answer = batch.asked.ids_QL, batch.asked.weights_QL, _answer_apart
+    elif batch.crossbatch:
+        answer = _answer_together
+    own_R, target_R = pick_rows(weights_BL, batch.max_rows, generator=generator)
     place_R = target_R - 1  # the row that predicts a token stands before it
-    answer = _answer_together if batch.crossbatch else _answer_alone
     logits_RV = answer(model, batch, own_R=own_R, place_R=place_R).float()
-    targets_R = batch.ids_BL[own_R, target_R]
-    weights_R = batch.weights_BL[own_R, target_R]
+    targets_R = ids_BL[own_R, target_R]
+    weights_R = weights_BL[own_R, target_R]
     losses_R = F.cross_entropy(logits_RV, targets_R, reduction="none")
     answers_R = weights_R > 1
     right_R = logits_RV.detach().argmax(dim=-1) == targets_R
@@ -116,6 +160,40 @@ def _answer_together(
     look = crossbatch_look(k_MK, v_MK, own_R=own_R, place_R=place_R, length=length)
     x_BLD = torch.stack([x_LD for x_LD, _, _ in sequences])
     return model.answer(x_BLD[own_R, place_R], look)
+
+
+def _answer_apart(model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R: Tensor) -> Tensor:
+    """Return logits of rows (sorted) of continuations, each knowing its sequence and itself."""
+    assert batch.asked is not None
+    ids_QL, of_Q = batch.asked.ids_QL, batch.asked.of_Q
+    num_before, length = batch.ids_BL.shape[1], ids_QL.shape[1]
+    some = max(1, READ_TOGETHER // num_before)
+    num_asked = of_Q.bincount(minlength=len(batch.ids_BL))
+    places = place_R.split(own_R.bincount(minlength=len(ids_QL)).tolist())
+    parts, first = [], 0
+    for rows, num in zip(batch.ids_BL.split(some), num_asked.split(some), strict=True):
+        _, k_BLK, v_BLK, state = model.read(model.embed(rows))
+        if not num.any():
+            continue
+        after = state.take(torch.arange(len(rows)).repeat_interleave(num))
+        asked = slice(first, first + int(num.sum()))
+        x_QLD, *cards, _ = model.read(model.embed(ids_QL[asked]), after)
+        pieces = (t.split(num.tolist()) for t in (x_QLD, *cards))
+        for k_LK, v_LK, x, k, v in zip(k_BLK, v_BLK, *pieces, strict=True):
+            mine = places[first : first + len(x)]
+            first += len(x)
+            if not sum(map(len, mine)):
+                continue
+            own = torch.arange(len(x)).repeat_interleave(torch.tensor([len(p) for p in mine]))
+            place = torch.cat(mine)
+            even = -len(own) % ROWS_TOGETHER
+            own, place_even = F.pad(own, (0, even)), F.pad(place, (0, even))
+            k_MK, v_MK = (torch.cat((a, b.flatten(0, 1))) for a, b in ((k_LK, k), (v_LK, v)))
+            look = apart_look(
+                k_MK, v_MK, own_R=own, place_R=place_even, num_before=num_before, length=length
+            )
+            parts.append(model.answer(x[own, place_even], look)[: len(place)])
+    return torch.cat(parts)
 
 
 def _read_each(model: nn.Module, ids_BL: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
