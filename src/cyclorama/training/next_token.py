@@ -13,7 +13,7 @@ asked for a shape next. Where they are `asked` apart, each is read as if it alon
 sequence, which is read once for all of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -97,14 +97,13 @@ def apart_look(
     After the first come the cards of continuations of ``length`` tokens; row r stands at place
     ``place_R[r]`` of continuation ``own_R[r]``, and sees it up to itself.
     """
-    own_first_R = num_before + own_R * length
-    skipped_R = own_first_R - num_before
+    skipped_R = own_R * length  # cards of other continuations that lie before its own
 
     def view(first: int, size: int) -> tuple[Tensor, Tensor]:
         card = torch.arange(first, first + size, device=own_R.device)
-        own_RM = card >= own_first_R[:, None]
-        position_RM = torch.where(own_RM, card - skipped_R[:, None], card)
-        distance_RM = (num_before + place_R)[:, None] - position_RM
+        behind_RM = card - skipped_R[:, None]
+        own_RM = behind_RM >= num_before
+        distance_RM = position_R[:, None] - torch.where(own_RM, behind_RM, card)
         return ((card < num_before) | own_RM) & (distance_RM >= 0), distance_RM
 
     position_R = num_before + place_R
@@ -166,34 +165,46 @@ def _answer_apart(model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R
     """Return logits of rows (sorted) of continuations, each knowing its sequence and itself."""
     assert batch.asked is not None
     ids_QL, of_Q = batch.asked.ids_QL, batch.asked.of_Q
-    num_before, length = batch.ids_BL.shape[1], ids_QL.shape[1]
-    some = max(1, READ_TOGETHER // num_before)
-    num_asked = of_Q.bincount(minlength=len(batch.ids_BL))
+    some = max(1, READ_TOGETHER // batch.ids_BL.shape[1])
     places = place_R.split(own_R.bincount(minlength=len(ids_QL)).tolist())
+    num_asked = of_Q.bincount(minlength=len(batch.ids_BL))
     parts, first = [], 0
     for rows, num in zip(batch.ids_BL.split(some), num_asked.split(some), strict=True):
         _, k_BLK, v_BLK, state = model.read(model.embed(rows))
         if not num.any():
             continue
-        after = state.take(torch.arange(len(rows)).repeat_interleave(num))
-        asked = slice(first, first + int(num.sum()))
-        x_QLD, *cards, _ = model.read(model.embed(ids_QL[asked]), after)
-        pieces = (t.split(num.tolist()) for t in (x_QLD, *cards))
-        for k_LK, v_LK, x, k, v in zip(k_BLK, v_BLK, *pieces, strict=True):
-            mine = places[first : first + len(x)]
-            first += len(x)
-            if not sum(map(len, mine)):
-                continue
-            own = torch.arange(len(x)).repeat_interleave(torch.tensor([len(p) for p in mine]))
-            place = torch.cat(mine)
-            even = -len(own) % ROWS_TOGETHER
-            own, place_even = F.pad(own, (0, even)), F.pad(place, (0, even))
-            k_MK, v_MK = (torch.cat((a, b.flatten(0, 1))) for a, b in ((k_LK, k), (v_LK, v)))
-            look = apart_look(
-                k_MK, v_MK, own_R=own, place_R=place_even, num_before=num_before, length=length
-            )
-            parts.append(model.answer(x[own, place_even], look)[: len(place)])
+        each = torch.arange(len(rows)).repeat_interleave(num)
+        asked_QL = ids_QL[first : first + len(each)]
+        behind = model.read(model.embed(asked_QL), state.take(each))[:3]
+        pieces = (together.split(num.tolist()) for together in behind)
+        for k_LK, v_LK, *own in zip(k_BLK, v_BLK, *pieces, strict=True):
+            mine = places[first : first + len(own[0])]
+            first += len(mine)
+            if sum(map(len, mine)):
+                parts.append(_answer_behind(model, (k_LK, v_LK), own=own, places=mine))
     return torch.cat(parts)
+
+
+def _answer_behind(
+    model: nn.Module,
+    before: tuple[Tensor, Tensor],
+    *,
+    own: Sequence[Tensor],
+    places: Sequence[Tensor],
+) -> Tensor:
+    """Return logits at ``places`` of each continuation of one sequence, whose cards are ``before``.
+
+    ``own`` are the continuations' tokens (N, L, D), keys and values.
+    """
+    x_NLD, *behind = own
+    k_MK, v_MK = (torch.cat((a, b.flatten(0, 1))) for a, b in zip(before, behind, strict=True))
+    own_R = torch.arange(len(places)).repeat_interleave(torch.tensor([len(p) for p in places]))
+    even = -len(own_R) % ROWS_TOGETHER
+    own_R, place_R = F.pad(own_R, (0, even)), F.pad(torch.cat(tuple(places)), (0, even))
+    look = apart_look(
+        k_MK, v_MK, own_R=own_R, place_R=place_R, num_before=len(before[0]), length=x_NLD.shape[1]
+    )
+    return model.answer(x_NLD[own_R, place_R], look)[: len(own_R) - even]
 
 
 def _read_each(model: nn.Module, ids_BL: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
