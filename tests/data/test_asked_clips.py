@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("mujoco", reason="needs the extra worlds")
 
-from cyclorama.data.asked_clips import CLIP_SHAPES, STILL_KINDS, asked_clips
+from cyclorama.data.asked_clips import CLIP_SHAPES, ONE_WORDING, STILL_KINDS, asked_clips
 from cyclorama.data.worlds_cache import render_cache
 from cyclorama.data.worlds_live import worlds_clips
 
@@ -47,5 +47,9 @@ def test_rounds_of_questions_begin_with_the_first():
     asked, more = once[2].truth["questions"], thrice[2].truth["questions"]
     assert more[: len(asked)] == asked
     assert len({question["text"] for question in more}) > len({q["text"] for q in asked})
+    again = {question["kind"] for question in more[len(asked) :]}
+    assert again and not again & set(ONE_WORDING)
+    with pytest.raises(ValueError, match="num_rounds must be at least 1, got 0"):
+        asked_clips("stage", "train", num_clips=1, num_rounds=0)
     answers = {(question["text"], question["answer"]) for question in more}
     assert len(answers) == len({text for text, _ in answers})  # the same question, the same answer

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cyclorama.data.asked_clips import asked_clips
-from cyclorama.data.mirror import mirrored
+from cyclorama.data.mirror import exchange_sides, mirrored
 from cyclorama.data.named_squares import CAMERA, NAMES, UNNAMED, square_names
 from cyclorama.nn import naming
 from cyclorama.worlds.camera import MOVES
@@ -85,7 +85,7 @@ def test_clips_of_the_engine_are_named_and_mirrored():
     seen = square_names(other.weight_map, other.truth).reshape(17, 4, 4, -1)[:, :, ::-1]
     exchange = np.array([0, 2, 1])
     wanted = names.reshape(17, 4, 4, -1).copy()
-    wanted[1:, ..., CAMERA] = MOVES.index(other.truth["camera"])
+    wanted[1:, ..., CAMERA] = MOVES.index(exchange_sides(clip.truth["camera"]))
     for kind in ("direction", "across"):
         column = wanted[..., list(NAMES).index(kind)]
         sides = (column == 1) | (column == 2)

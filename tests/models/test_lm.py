@@ -90,6 +90,17 @@ def test_token_by_token_is_the_whole(lm, ids):
         torch.testing.assert_close(one, other, **CLOSE)
 
 
+def test_states_of_rows_are_taken_in_any_order_and_often(lm, ids):
+    first, then = lm.embed(ids[:, :5]), lm.embed(ids[:1, 5:])
+    state = lm.read(first)[3]
+    rows = torch.tensor([1, 0, 1])
+    together = lm.read(then.expand(3, -1, -1), state.take(rows))
+    for number, row in enumerate(rows.tolist()):
+        alone = lm.read(then, lm.read(first[row : row + 1])[3])
+        for found, wanted in zip(together[:3], alone[:3], strict=True):
+            torch.testing.assert_close(found[number], wanted[0])
+
+
 def test_pieces_are_the_whole_without_a_convolution(shaken, ids):
     torch.manual_seed(0)
     model = shaken(LM(TINY.model_copy(update={"taps": 1})).double())

@@ -1,5 +1,7 @@
 """Stages with media: shares of kinds, rows without padding, films that share, errors with names."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -21,8 +23,8 @@ from cyclorama.recipes.reader_media import (
     open_shelves,
 )
 from cyclorama.training.loop import LoopConfig
-from cyclorama.training.media_tokens import MediaBatch
-from cyclorama.training.next_token import EVEN_TOKENS, TokenBatch
+from cyclorama.training.media_tokens import EVEN_TOKENS, MediaBatch
+from cyclorama.training.next_token import TokenBatch
 from cyclorama.weights.files import load_weights
 
 READING = ReadingConfig(
@@ -90,7 +92,7 @@ def test_a_batch_of_each_kind_trains(kind, shelves):
     torch.manual_seed(0)
     model = LM(TINY)
     loss, metrics = reading_loss(model, batch, generator=torch.Generator().manual_seed(0))
-    more = dict.fromkeys(("clips", "captions"), ("names", "shapes", "motions"))
+    more = dict.fromkeys(("clips", "captions"), ("names", "shapes", "motions", "cameras"))
     more["images"] = ("names", "shapes")
     told = more.get(kind, ("letters",) if NEEDS[kind] == "sound" else ())
     assert set(metrics) == {f"{kind}_{what}" for what in ("nats", "right", *told)}
@@ -235,4 +237,9 @@ def test_strangers_share_what_is_theirs_alone(shelves):
     texts = [load_tokenizer().decode(row[row >= 0].tolist()) for row in both]
     starts = [text.split("fps ")[1][:8] for text in texts]
     assert len(set(starts)) == 5
+    numbers = re.findall(
+        r"the number (\d{4}) |number is shown at \S+<reserved1> (\d{4})", "".join(texts)
+    )
+    told = [one or other for one, other in numbers]
+    assert len(set(told)) == len(told) >= 5
     assert not len(draw_batch(rng, shelves, kind="clips", **settings).tokens.extra_EL)

@@ -240,21 +240,18 @@ def test_a_few_steps_learn_a_batch_by_heart(tmp_path):
     assert after["answer_right"] > before["answer_right"]
 
 
-def asked_apart(*, num=4, length=9, seed=3):
-    """Return sequences of which some are asked something, one never and one twice."""
-    generator = torch.Generator().manual_seed(seed)
-    weights = 5.0 * (torch.rand(num, length, generator=generator) > 0.4)
-    asked = Asked(
-        torch.randint(0, 64, (num, length), generator=generator),
-        weights,
-        torch.tensor([0, 0, 2, 2])[:num],
-    )
+def asked_apart():
+    """Return three sequences, of which one is asked once, one never and one twice."""
+    generator = torch.Generator().manual_seed(3)
+    weights = 5.0 * (torch.rand(3, 9, generator=generator) > 0.4)
+    ids = torch.randint(0, 64, (3, 9), generator=generator)
+    asked = Asked(ids, weights, torch.tensor([0, 2, 2]))
     return replace(batch(crossbatch=False, extra=0), asked=asked)
 
 
-@pytest.mark.parametrize("together", [1, 2048])
+@pytest.mark.parametrize("together", [1, 4096])
 def test_what_is_asked_apart_is_each_continuation_alone(lm, together, monkeypatch):
-    monkeypatch.setattr(next_token, "READ_TOGETHER", together)
+    monkeypatch.setattr(next_token, "ASKED_TOGETHER", together)
     data = asked_apart()
     found, _ = next_token_loss(lm, data, generator=drawn())
     found_gradients = gradients(lm, found)
@@ -288,3 +285,5 @@ def test_one_continuation_does_not_know_another(lm):
     changed = replace(other, weights_QL=mine.weights_QL)
     two, _ = next_token_loss(lm, replace(data, asked=changed), generator=drawn())
     torch.testing.assert_close(one, two)
+    with pytest.raises(ValueError, match="must come in their sequences' order"):
+        replace(data.asked, of_Q=torch.tensor([2, 0, 2]))

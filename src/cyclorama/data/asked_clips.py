@@ -20,6 +20,7 @@ from cyclorama.worlds.questions import Facts, ask
 from cyclorama.worlds.recipe import recipe_hash
 
 STILL_KINDS = ("count", "exists", "colour", "shape", "material", "where")
+ONE_WORDING = ("count", "camera", "fastest")  # kinds that ask every clip in the same words
 CLIP_SHAPES = ((VideoShape(17, 64, 64), 1.0),)
 
 
@@ -28,10 +29,16 @@ class AskedClips(WorldsClips):
     """`WorldsClips` whose truth has ``questions``, and under ``still`` those of the first frame.
 
     A question is a mapping with kind, text, answer and choices; ``still`` also has a ``caption``.
-    The examiner asks ``num_rounds`` times, each time anew: some questions come back.
+    The examiner asks ``num_rounds`` times, each time anew: some questions come back, but not those
+    of `ONE_WORDING`, which a second toss would ask of more clips than the balance allows.
     """
 
     num_rounds: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_rounds < 1:
+            raise ValueError(f"num_rounds must be at least 1, got {self.num_rounds}")
 
     def __getitem__(self, index: int) -> Sample:
         """Return clip ``index``, rendered and asked now."""
@@ -51,7 +58,8 @@ class AskedClips(WorldsClips):
         seed = "questions/" + recipe_hash(facts.recipe)
         questions = ask(facts, random.Random(seed))
         for number in range(1, self.num_rounds):
-            questions += ask(facts, random.Random(f"{seed}/{number}"))
+            more = ask(facts, random.Random(f"{seed}/{number}"))
+            questions += tuple(one for one in more if one.kind not in ONE_WORDING)
         return [{**asdict(question), "choices": list(question.choices)} for question in questions]
 
 

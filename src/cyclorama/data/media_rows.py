@@ -3,7 +3,7 @@
 Picture flash cards for the reader. On one side something to see or hear, as it will stand in a
 stream (`passages`); on the other what may be asked of it and the answer, written with the same
 marks and weights as any question (`needle_stream`). A clip of the engine is asked for its captions
-and what its truth answers; a film with numbered cards held up in it, or noise with words in it, for
+or what its truth answers; a film with numbered cards held up in it, or noise with words in it, for
 what stands at an instant, or when something stands: one of both, since either tells the other. A
 row has one clip, so that "the ball" is nobody else's: rows of clips must not see each other, and
 questions about a clip are asked apart (`asked`), since most of them name what another one asks for.
@@ -92,13 +92,11 @@ def clip_row(
     *,
     every: int = 1,
     num_asked: int = QUESTIONS_A_CLIP,
-    is_caption: bool = False,
     is_image: bool = False,
 ) -> MediaRow:
-    """Return a clip of `AskedClips`, each ``every``-th frame, and questions or captions of it.
+    """Return a clip of `AskedClips`, each ``every``-th frame, or its first picture, and questions.
 
-    Of questions there are at most ``num_asked``, those of a kind taking turns. A picture is the
-    clip's first, and its caption is asked for as well.
+    There are at most ``num_asked``, those of a kind taking turns; with 0 captions are asked for.
     """
     truth = sample.truth or {}
     if "questions" not in truth:
@@ -111,11 +109,11 @@ def clip_row(
         frames = np.stack([scale_frame(frame) for frame in sample.frames[::every]])
         shown = [*video_passages([frames], rate_fps=sample.rate_fps / every)]
         asked, captions = truth["questions"], sample.captions
-    chosen = [] if is_caption else _in_turn(rng, asked)[:num_asked]
+    chosen = _in_turn(rng, asked)[:num_asked]
     parts = [_asked(q["text"], q["answer"], q["kind"]) for q in chosen]
-    if is_caption or is_image:
-        requests = ((style, request) for style, request in CAPTION_REQUESTS.items())
-        parts += [_asked(r, captions[style], style) for style, r in requests if style in captions]
+    if num_asked == 0:
+        requests = [style for style in CAPTION_REQUESTS if style in captions]
+        parts = [_asked(CAPTION_REQUESTS[style], captions[style], style) for style in requests]
     passage, ids = joined_passage(shown), sample.weight_map
     sequence = joined([text_part(passage.ids, 0.0)], len(passage.ids))
     row = MediaRow(sequence, passage.media, asked=tuple(parts))

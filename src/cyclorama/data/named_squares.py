@@ -5,7 +5,7 @@ it shows. Of the things in a square the one with most pixels names it; where the
 thing is too small to be spoken of, the square goes unnamed. What a thing does is not asked of the
 first frame, which cannot know. Its steps on the screen are those of the middle of its pixels since
 the frame shown before, and unnamed where it comes out from behind another. The camera's motion is
-named in every square, empty or not.
+named in every square of a later frame, empty or not.
 """
 
 from collections.abc import Mapping

@@ -9,7 +9,7 @@ of the memory in one product. All questions advance together, one token a step; 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -243,7 +243,9 @@ def _walk_prompts(
     for length in sorted({len(prompt) for prompt in prompts}):
         chosen = [i for i, prompt in enumerate(prompts) if len(prompt) == length]
         ids = torch.tensor([list(prompts[i]) for i in chosen])
-        x, k, v, state = reader.lm.read(reader.lm.embed(ids), _spread(reading.state, len(chosen)))
+        x, k, v, state = reader.lm.read(
+            reader.lm.embed(ids), reading.state.take(torch.zeros(len(chosen), dtype=torch.int64))
+        )
         for number, question in enumerate(chosen):
             shelf.k[question], shelf.v[question] = k[number], v[number]
             rows[question] = x[number, -1]
@@ -265,21 +267,14 @@ def _choose(
     ]
 
 
-def _map_state(states: Sequence[ReadState], change: Callable[[list[Tensor]], Tensor]) -> ReadState:
-    """Return a state whose tensors are ``change`` of the tensors of all states."""
-    layers = [
-        Past(*(change([getattr(p, name) for p in pasts]) for name in PAST_FIELDS))
-        for pasts in zip(*(s.layers for s in states), strict=True)
-    ]
-    return replace(states[0], layers=tuple(layers), tail_BJD=change([s.tail_BJD for s in states]))
-
-
-def _spread(state: ReadState, num: int) -> ReadState:
-    return _map_state([state], lambda t: t[0].expand(num, *t[0].shape[1:]))
-
-
 def _join(states: Sequence[ReadState]) -> ReadState:
-    return _map_state(states, torch.cat)
+    """Return the states of several batches as that of one."""
+    layers = [
+        Past(*(torch.cat([getattr(past, name) for past in pasts]) for name in PAST_FIELDS))
+        for pasts in zip(*(state.layers for state in states), strict=True)
+    ]
+    tail_BJD = torch.cat([state.tail_BJD for state in states])
+    return replace(states[0], layers=tuple(layers), tail_BJD=tail_BJD)
 
 
-PAST_FIELDS = ("k_BWGK", "v_BWGK", "tail_BJD", "num_valid_B")
+PAST_FIELDS = tuple(field.name for field in fields(Past))

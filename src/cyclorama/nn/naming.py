@@ -38,7 +38,7 @@ def naming_loss(
     """Return the mean over kinds of the nats a name, and which share of each kind is right.
 
     ``names_LN`` holds a word's number for each kind, or `UNNAMED`. Empty squares, the first kind's
-    word 0, count as a kind of their own, though most are empty; shares are those of things.
+    word 0, count as a kind of their own, though most are empty, and have no share.
     """
     losses: list[Tensor] = []
     right: list[float | None] = []

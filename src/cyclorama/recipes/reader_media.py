@@ -3,10 +3,10 @@
 Picture a projection booth next to the reading room. Before the lesson the reels are made, engine
 clips with their questions (0.2 s each) and spoken words (50 ms each), and put on shelves beside
 the run's folder, where the next run finds them. A step is of one kind: text, or rows of one kind of
-media, drawn by the shares of the stage; so rows are as long as their kind and no padding is read.
-Of clips, questions are one kind and captions another. Rows with media see only themselves, but for
-films and sounds where the stage shares: those are stretches of one film or sound of ten hours, in
-which nothing is shown or said twice.
+media, drawn by the shares of the stage; so rows are as long as their kind, and little padding is
+read. Of clips, questions are one kind and captions another. Rows with media see only themselves,
+but for films and sounds where the stage shares: those are stretches of one film or sound of ten
+hours, in which nothing is shown or said twice.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,6 +22,7 @@ from cyclorama.data.asked_clips import asked_clips
 from cyclorama.data.instants import draw_stretches
 from cyclorama.data.media_rows import (
     LATEST_S,
+    QUESTIONS_A_CLIP,
     MediaRow,
     card_row,
     clip_row,
@@ -35,13 +36,15 @@ from cyclorama.data.passages import STAMP_EVERY_S
 from cyclorama.data.sample import Sample
 from cyclorama.data.spoken import Utterances, build_utterances
 from cyclorama.data.worlds_cache import render_cache
-from cyclorama.training.media_tokens import MediaBatch, media_batch
-from cyclorama.training.next_token import EVEN_TOKENS
+from cyclorama.training.media_tokens import EVEN_TOKENS, MediaBatch, media_batch
 
+# Tokens of a row with all that is asked of it, nearly.
+CLIP_TOKENS = {"clips": 600, "captions": 720, "images": 300}
+CAPTIONED_IMAGES = 0.2  # of the steps of images; the rest have questions
 # Tokens of a row at most, and of the longest of a batch mostly; films and sounds are as long as the
 # stage's texts.
 ROW_TOKENS = {
-    "cards": (96, 64), "clips": (768, 720), "captions": (768, 720), "images": (256, 512),
+    "cards": (96, 64),
     "digits": (256, 144), "sentences": (448, 192),
 }  # fmt: skip
 # Of a stretch of film or sound: one thing is hidden in so many tokens; marks and a question about
@@ -122,16 +125,20 @@ def open_shelves(
         )
 
     clips = None
-    if kinds & {"clips", "captions", "images", "films"}:
+    if kinds & {*CLIP_TOKENS, "films"}:
+        wanted = [
+            asked_clips(domain, "train", num_clips=num, num_rounds=ROUNDS)
+            for domain, num in config.clips.items()
+        ]
         clips = ConcatDataset(
             [
                 render_cache(
-                    directory / f"asked-{domain}-{num}",
-                    asked_clips(domain, "train", num_clips=num, num_rounds=ROUNDS),
+                    directory / f"asked-{live.domain}-{live.num_clips}-{ROUNDS}",
+                    live,
                     num_workers=config.num_workers,
-                    progress=told(f"clips of {domain}"),
+                    progress=told(f"clips of {live.domain}"),
                 )
-                for domain, num in config.clips.items()
+                for live in wanted
             ]
         )
     digits = utterances("digits") if kinds & {"digits", "sounds"} else None
@@ -164,13 +171,13 @@ def draw_batch(
     With ``share`` rows of films see each other, as parts of one film, and so do those of sounds;
     then ``extra`` more are strangers to them.
     """
-    length, mostly = ROW_TOKENS.get(kind, (num_tokens, num_tokens))
+    length, mostly = ROW_TOKENS.get(kind, (num_tokens, CLIP_TOKENS.get(kind, num_tokens)))
     num_rows = max(1, batch * num_tokens // mostly)
     stretches = {"films": _film_rows, "sounds": _sound_rows}
     share = share and kind in stretches
     if kind in stretches:
         rows = trimmed(stretches[kind](rng, shelves, num_rows + extra * share, length))
-    elif kind in ("clips", "captions", "images"):
+    elif kind in CLIP_TOKENS:
         rows = _clip_rows(rng, shelves, num_rows, kind)
     else:
         rows = trimmed([_row(rng, shelves, kind, length) for _ in range(num_rows)])
@@ -238,14 +245,17 @@ def _clip_rows(
 ) -> list[MediaRow]:
     """Return clips at one rate, so that all are as long, or first pictures of clips."""
     assert shelves.clips is not None
+    is_image = kind == "images"
+    is_captioned = rng.random() < CAPTIONED_IMAGES if is_image else kind == "captions"
     every = int(2 ** rng.choice(len(RATE_SHARES), p=RATE_SHARES))
+    num_asked = 0 if is_captioned else QUESTIONS_A_CLIP
     rows = []
     for number in rng.integers(len(shelves.clips), size=num_rows):
         sample = shelves.clips[int(number)]
         sample = mirrored(sample) if rng.random() < 0.5 else sample
-        is_caption, is_image = kind == "captions", kind == "images"
-        row = clip_row(rng, sample, every=every, is_caption=is_caption, is_image=is_image)
-        rows.append(row)
+        rows.append(clip_row(rng, sample, every=every, num_asked=num_asked, is_image=is_image))
+    if not any(row.asked for row in rows):
+        raise ValueError(f"none of {num_rows} clips shows anything to ask about: make more clips")
     return rows
 
 

@@ -24,7 +24,11 @@ from cyclorama.models.lm import LM, ReadState
 from cyclorama.nn.naming import naming_loss
 from cyclorama.nn.recall import Look
 from cyclorama.nn.spelling import spelling_loss
-from cyclorama.training.next_token import EVEN_TOKENS, Asked, TokenBatch, next_token_loss
+from cyclorama.training.next_token import Asked, TokenBatch, next_token_loss
+
+# Continuations, and rows that end with padding, are as long as a multiple: a kernel is made for
+# every new length.
+EVEN_TOKENS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +136,7 @@ def media_batch(
     """Return rows of one length as a batch; each sees only itself, or all with ``share``.
 
     ``strangers`` are seen as well then, and read without gradients; ValueError without ``share``,
-    and for rows of several lengths.
+    for rows of several lengths, and for those that share or weigh though they are asked apart.
     """
     if strangers and not share:
         raise ValueError(f"{len(strangers)} strangers are seen by nobody: give share=True")
@@ -142,6 +146,8 @@ def media_batch(
     ids = torch.from_numpy(np.stack([row.sequence.ids for row in everyone]).astype(np.int64))
     weights = torch.from_numpy(np.stack([row.sequence.weights for row in rows]))
     asked = _asked(rows)
+    if asked is not None and (share or bool(weights.any())):
+        raise ValueError("rows that are asked apart cannot share, and nothing else in them weighs")
     tokens = TokenBatch(ids[: len(rows)], weights, ids[len(rows) :], share, max_rows, asked)
     media, theirs = ([m for row in some for m in row.media] for some in (rows, strangers))
     batch = number_media(tokens, media, strangers=theirs)

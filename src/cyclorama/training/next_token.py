@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from cyclorama.nn.recall import Look
 
 READ_TOGETHER = 2048  # tokens of short sequences; long ones are read one by one
-EVEN_TOKENS = 32  # sequences are as long as a multiple: a kernel is made for every new length
+ASKED_TOGETHER = 4096  # tokens of sequences and of what continues them
 ROWS_TOGETHER = 8  # rows are filled up to a multiple: a kernel is made for every new number
 
 
@@ -35,6 +35,10 @@ class Asked:
     ids_QL: Tensor  # int64
     weights_QL: Tensor  # float32, as in `TokenBatch`
     of_Q: Tensor  # int64; which sequence each continues, in ascending order
+
+    def __post_init__(self) -> None:
+        if bool((self.of_Q.diff() < 0).any()):
+            raise ValueError(f"continuations must come in their sequences' order: {self.of_Q}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,14 +103,15 @@ def apart_look(
     """
     skipped_R = own_R * length  # cards of other continuations that lie before its own
 
+    @lru_cache(maxsize=1)  # the same for every layer
     def view(first: int, size: int) -> tuple[Tensor, Tensor]:
-        card = torch.arange(first, first + size, device=own_R.device)
+        card = torch.arange(first, first + size, dtype=torch.int32, device=own_R.device)
         behind_RM = card - skipped_R[:, None]
         own_RM = behind_RM >= num_before
         distance_RM = position_R[:, None] - torch.where(own_RM, behind_RM, card)
         return ((card < num_before) | own_RM) & (distance_RM >= 0), distance_RM
 
-    position_R = num_before + place_R
+    position_R, skipped_R = (num_before + place_R).int(), skipped_R.int()
     return Look(lambda: iter([(k_MK, v_MK, 0)]), position_R, position_R + 1, view=view)
 
 
@@ -165,13 +170,14 @@ def _answer_apart(model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R
     """Return logits of rows (sorted) of continuations, each knowing its sequence and itself."""
     assert batch.asked is not None
     ids_QL, of_Q = batch.asked.ids_QL, batch.asked.of_Q
-    some = max(1, READ_TOGETHER // batch.ids_BL.shape[1])
-    places = place_R.split(own_R.bincount(minlength=len(ids_QL)).tolist())
     num_asked = of_Q.bincount(minlength=len(batch.ids_BL))
+    longest = batch.ids_BL.shape[1] + int(num_asked.max()) * ids_QL.shape[1]
+    some = max(1, ASKED_TOGETHER // longest)
+    places = place_R.split(own_R.bincount(minlength=len(ids_QL)).tolist())
     parts, first = [], 0
     for rows, num in zip(batch.ids_BL.split(some), num_asked.split(some), strict=True):
         _, k_BLK, v_BLK, state = model.read(model.embed(rows))
-        if not num.any():
+        if not num.any():  # read all the same: what lies in frames is named (`media_tokens`)
             continue
         each = torch.arange(len(rows)).repeat_interleave(num)
         asked_QL = ids_QL[first : first + len(each)]
