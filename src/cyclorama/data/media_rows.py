@@ -112,8 +112,8 @@ def clip_row(
     chosen = _in_turn(rng, asked)[:num_asked]
     parts = [_asked(q["text"], q["answer"], q["kind"]) for q in chosen]
     if num_asked == 0:
-        requests = [style for style in CAPTION_REQUESTS if style in captions]
-        parts = [_asked(CAPTION_REQUESTS[style], captions[style], style) for style in requests]
+        styles = [style for style in CAPTION_REQUESTS if style in captions]
+        parts = [_asked(CAPTION_REQUESTS[style], captions[style], style) for style in styles]
     passage, ids = joined_passage(shown), sample.weight_map
     sequence = joined([text_part(passage.ids, 0.0)], len(passage.ids))
     row = MediaRow(sequence, passage.media, asked=tuple(parts))

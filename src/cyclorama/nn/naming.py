@@ -2,8 +2,9 @@
 
 Picture a guide beside the scribe who points at each square of a picture and has it say what lies
 there: which shape of which colour, what that thing does, and where to; and what the camera does. An
-answer names one thing of a clip, a guide names what fills its squares. Used in training alone, as letters are of sound
-(`spelling`): the engine knows what every pixel shows; the words stand in `data.named_squares`.
+answer names one thing of a clip, a guide names what fills its squares. Used in training alone, as
+letters are of sound (`spelling`): the engine knows what every pixel shows; the words stand in
+`data.named_squares`.
 Supervision of every place beside the answers' own after Johnson et al. 2016 ("DenseCap",
 arXiv 1511.07571).
 """
