@@ -19,12 +19,17 @@ def test_questions_are_the_engines_own_and_survive_a_cache(tmp_path):
         np.testing.assert_array_equal(kept.frames, bare.frames)
         assert kept.captions == bare.captions
         truth = dict(kept.truth)
-        asked, still = truth.pop("questions"), truth.pop("still")
+        asked, still, events = (truth.pop(name) for name in ("questions", "still", "events"))
         assert truth == bare.truth
         full = plain.episode(index, truth="full").questions
         assert [(q["kind"], q["text"], q["answer"], tuple(q["choices"])) for q in asked] == [
             (q.kind, q.text, q.answer, q.choices) for q in full
         ]
+        happened = plain.episode(index).events
+        assert [(e["time_s"], e["kind"]) for e in events] == [(e.time_s, e.kind) for e in happened]
+        for told, event in zip(events, happened, strict=True):
+            bodies = [one for one in (event.first, event.second) if isinstance(one, int)]
+            assert told["ids"] == [body + 1 for body in bodies]
         assert {q["kind"] for q in still["questions"]} <= set(STILL_KINDS)
         assert still["caption"].endswith(".")
         assert " there " in still["caption"]

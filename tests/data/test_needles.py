@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from cyclorama.data.needle_draws import draw_key, draw_value, near_key
+from cyclorama.data.needle_draws import draw_key, draw_value, near_key, near_value, value_near
 from cyclorama.data.needle_words import (
     CATEGORIES,
     TEST_NOUNS,
@@ -249,6 +249,38 @@ def test_near_keys_differ_in_one_part_or_one_character():
             one_letter = len(key) == len(near) and letters <= 1
             parts = (re.split("[- ]", key), re.split("[- ]", near))
             assert one_letter or sum(a != b for a, b in zip(*parts, strict=True)) == 1
+
+
+@pytest.mark.parametrize("kind", ["number", "uuid", "code", "person", "place", "year"])
+def test_a_near_value_begins_alike_and_may_end_sooner(kind):
+    rng = rng_of(16)
+    pairs = [(value := draw_value(rng, kind), near_value(rng, value, kind=kind)) for _ in range(99)]
+    assert all(near and near[0] == value[0] for value, near in pairs)
+    assert sum(near[:2] == value[:2] for value, near in pairs) > 50
+    assert any(near != value for value, near in pairs)
+
+
+def test_a_near_value_of_words_keeps_whole_words():
+    rng = rng_of(17)
+    for kind in ("words", "cargo", "date", "thing", "sentence"):
+        value = draw_value(rng, kind)
+        near = near_value(rng, value, kind=kind)
+        assert near.split()[0] == value.split()[0] or " " not in value
+    near = {near_value(rng, "amber", kind="word") for _ in range(50)}
+    assert len(near) > 10  # of one word nothing is kept
+
+
+def test_values_get_neighbours_where_those_before_are_told_and_else_are_as_drawn():
+    told: dict[str, list[str]] = {}
+    rng = rng_of(18)
+    values = [value_near(rng, "number", told=told) for _ in range(200)]
+    assert told == {"number": values}
+    alike = sum(
+        any(value[:2] == old[:2] for old in values[:i][-1:]) for i, value in enumerate(values)
+    )
+    assert 20 < alike < 80  # of forty that are near another, half are near the one before
+    assert value_near(rng_of(19), "date") == draw_value(rng_of(19), "date")
+    assert value_near(rng_of(20), "year", avoid=values, told={"year": ["1666"]}) not in values
 
 
 def test_keys_hardly_ever_repeat():

@@ -18,6 +18,7 @@ from cyclorama.worlds.episode import Episode, visible_areas, witness
 from cyclorama.worlds.language import dense_caption
 from cyclorama.worlds.questions import Facts, ask
 from cyclorama.worlds.recipe import recipe_hash
+from cyclorama.worlds.truth import Event
 
 STILL_KINDS = ("count", "exists", "colour", "shape", "material", "where")
 ONE_WORDING = ("count", "camera", "fastest")  # kinds that ask every clip in the same words
@@ -29,6 +30,7 @@ class AskedClips(WorldsClips):
     """`WorldsClips` whose truth has ``questions``, and under ``still`` those of the first frame.
 
     A question is a mapping with kind, text, answer and choices; ``still`` also has a ``caption``.
+    ``events`` are mappings with ``time_s``, ``kind`` and the ``ids`` of the bodies that take part.
     The examiner asks ``num_rounds`` times, each time anew: some questions come back, but not those
     of `ONE_WORDING`, which a second toss would ask of more clips than the balance allows.
     """
@@ -50,8 +52,13 @@ class AskedClips(WorldsClips):
             "questions": [q for q in self._asked(first) if q["kind"] in STILL_KINDS],
             "caption": there.split(". ")[0] + ".",  # the rest tells what moves
         }
-        truth = {**episode.attributes, "questions": self._asked(facts_of(episode))}
-        return replace(sample, truth={**truth, "still": still})
+        truth = {
+            **episode.attributes,
+            "events": [_plain(event) for event in episode.events],
+            "questions": self._asked(facts_of(episode)),
+            "still": still,
+        }
+        return replace(sample, truth=truth)
 
     def _asked(self, facts: Facts) -> list[dict[str, Any]]:
         """Return the balanced questions about a scene, as JSON keeps them."""
@@ -61,6 +68,12 @@ class AskedClips(WorldsClips):
             more = ask(facts, random.Random(f"{seed}/{number}"))
             questions += tuple(one for one in more if one.kind not in ONE_WORDING)
         return [{**asdict(question), "choices": list(question.choices)} for question in questions]
+
+
+def _plain(event: Event) -> dict[str, Any]:
+    """Return an event as JSON keeps it; furniture that takes part has no number."""
+    ids = [one + 1 for one in (event.first, event.second) if isinstance(one, int)]
+    return {"time_s": event.time_s, "kind": event.kind, "ids": ids}
 
 
 def asked_clips(domain: str, split: str, *, num_clips: int, num_rounds: int = 1) -> AskedClips:

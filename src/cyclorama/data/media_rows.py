@@ -99,8 +99,11 @@ def clip_row(
     There are at most ``num_asked``, those of a kind taking turns; with 0 captions are asked for.
     """
     truth = sample.truth or {}
-    if "questions" not in truth:
-        raise ValueError(f"clip {sample.id!r} comes without questions: take it from asked_clips")
+    if missing := [name for name in ("questions", "events") if name not in truth]:
+        raise ValueError(
+            f"clip {sample.id!r} comes without {' and '.join(missing)}: take it from asked_clips, "
+            "and render a cache of them anew that an older version made"
+        )
     if is_image:
         shown = [image_passage(sample.frames[0].copy())]  # of a cache it cannot be written to
         every, asked = len(sample.frames), truth["still"]["questions"]
@@ -119,7 +122,9 @@ def clip_row(
     row = MediaRow(sequence, passage.media, asked=tuple(parts))
     if ids is None or ids.shape[1:] != row.media[0].shape[1:3]:  # of another size than is shown
         return row
-    return replace(row, names=square_names(ids[::every], truth, is_image=is_image))
+    rate_fps = sample.rate_fps / every
+    names = square_names(ids[::every], truth, rate_fps=rate_fps, is_image=is_image)
+    return replace(row, names=names)
 
 
 def _in_turn(rng: np.random.Generator, asked: Many[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

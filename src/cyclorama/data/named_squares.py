@@ -4,10 +4,12 @@ Picture a transparent grid laid over every frame of a film whose every pixel is 
 it shows. Of the things in a square the one with most pixels names it; where these are few, or the
 thing is too small to be spoken of, the square goes unnamed. What a thing does is not asked of the
 first frame, which cannot know. Its steps on the screen are those of the middle of its pixels since
-the frame shown before, and unnamed where it comes out from behind another. The camera's motion is
-named in every square of a later frame, empty or not.
+the frame shown before, and unnamed where it comes out from behind another. An event is named in the
+squares of what takes part, at the first frame after it. The camera's motion is named in every
+square of a later frame, empty or not.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,8 +31,11 @@ NAMES: dict[str, tuple[str, ...]] = {
     "across": ("", "left", "right"),
     "along": ("", "up", "down"),
     "camera": MOVES,
+    "event": (
+        "", "lands", "bounces", "hits", "stops", "enters", "exits", "hides", "reappears",
+    ),
 }  # fmt: skip
-SHAPE, COLOUR, MOTION, DIRECTION, ACROSS, ALONG, CAMERA = range(len(NAMES))
+SHAPE, COLOUR, MOTION, DIRECTION, ACROSS, ALONG, CAMERA, EVENT = range(len(NAMES))
 UNNAMED = -100  # as in `nn.naming`
 LEAST_PX = 10  # of 256, to be named
 STEP_PX = 0.75  # between two frames shown, to be a step on the screen
@@ -38,12 +43,13 @@ MOST_CHANGE = 0.25  # of a thing's pixels between them; with more its middle say
 
 
 def square_names(
-    object_ids: np.ndarray, truth: Mapping[str, Any], *, is_image: bool = False
+    object_ids: np.ndarray, truth: Mapping[str, Any], *, rate_fps: float, is_image: bool = False
 ) -> np.ndarray:
     """Return a word's number for each kind of `NAMES`, int64 (T * squares, N), rows first.
 
     ``object_ids`` uint8 (T, H, W), sides multiples of 16, are 0 or a body's number; those in
-    ``truth["ids"]`` go with its objects, motion and direction. Of a picture no motion is named.
+    ``truth["ids"]`` go with its objects, motion and direction, and those of ``truth["events"]``
+    (see `AskedClips`) took part. Of a picture no motion is named.
     """
     num_ids = int(object_ids.max()) + 1
     squares = rearrange(
@@ -55,7 +61,10 @@ def square_names(
     frame = np.arange(len(squares)) // (len(squares) // len(object_ids))
     names = _things(truth, num_ids)[mostly]
     names[:, ACROSS : ALONG + 1] = _steps(object_ids, num_ids)[frame, mostly]
+    happened = _events(truth, (len(object_ids), num_ids), rate_fps=rate_fps)
+    names[:, EVENT] = happened[frame, mostly]
     names[frame == 0, MOTION : DIRECTION + 1] = UNNAMED
+    names[frame == 0, EVENT] = UNNAMED
     if is_image:
         names[:, MOTION:] = UNNAMED
     names[(most_px < LEAST_PX) | (names[:, SHAPE] == UNNAMED)] = UNNAMED
@@ -76,6 +85,17 @@ def _things(truth: Mapping[str, Any], num_ids: int) -> np.ndarray:
             for place, kind in enumerate(words):
                 table[number, place] = NAMES[kind].index(words[kind])
     return table
+
+
+def _events(truth: Mapping[str, Any], size: tuple[int, int], *, rate_fps: float) -> np.ndarray:
+    """Return what befell each thing since the frame before, (T, ids); of two events the later."""
+    found = np.zeros(size, dtype=np.int64)
+    for event in sorted(truth["events"], key=lambda one: one["time_s"]):
+        frame = math.floor(event["time_s"] * rate_fps) + 1
+        if event["kind"] in NAMES["event"] and frame < len(found):
+            there = [number for number in event["ids"] if number < size[1]]
+            found[frame, there] = NAMES["event"].index(event["kind"])
+    return found
 
 
 def _steps(object_ids: np.ndarray, num_ids: int) -> np.ndarray:

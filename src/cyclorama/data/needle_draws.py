@@ -73,6 +73,8 @@ def near_key(rng: np.random.Generator, key: str, *, kind: str, split: str = "tra
     return key[:place] + (new.upper() if old.isupper() else new) + key[place + 1 :]
 
 
+_NEAR_VALUES = 0.4  # of values
+_SPELLED = ("number", "uuid", "hex", "code", "person", "place", "name", "year", "small")
 _MIXED = ("number", "word", "words", "hex", "code", "date")
 
 
@@ -83,6 +85,41 @@ def draw_value(rng: np.random.Generator, kind: str, *, avoid: Container[str] = (
         if value not in avoid:
             return value
     raise ValueError(f"values of kind {kind!r} are used up: ask for fewer of one key")
+
+
+def value_near(
+    rng: np.random.Generator,
+    kind: str,
+    *,
+    avoid: Container[str] = (),
+    told: dict[str, list[str]] | None = None,
+) -> str:
+    """Return a value as `draw_value` does; at times one that begins as another ``told`` does.
+
+    ``told`` holds the values of each kind so far, and grows. Without such neighbours the first
+    token of a value would tell the rest, in any text but a very long one.
+    """
+    value = draw_value(rng, kind, avoid=avoid)
+    if told is None:
+        return value
+    known = told.setdefault(kind, [])
+    if known and rng.random() < _NEAR_VALUES:
+        like = known[-1] if rng.random() < 0.5 else pick(rng, known)
+        near = near_value(rng, like, kind=kind)
+        value = value if near in avoid else near
+    known.append(value)
+    return value
+
+
+def near_value(rng: np.random.Generator, value: str, *, kind: str) -> str:
+    """Return a value of ``kind`` that begins as ``value`` does, and may end where that goes on.
+
+    What is spelled (numbers, codes, names) is cut between letters, anything else between words.
+    """
+    other, mark = draw_value(rng, kind), "" if kind in _SPELLED else " "
+    parts, others = (list(text) if not mark else text.split(mark) for text in (value, other))
+    kept = int(rng.integers(1, len(parts))) if len(parts) > 1 else 0  # one word: another one
+    return " ".join(mark.join([*parts[:kept], *others[kept:]]).rstrip("-").split())
 
 
 def _code(rng: np.random.Generator) -> str:

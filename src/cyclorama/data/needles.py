@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from cyclorama.data.needle_draws import draw_key, draw_value, near_key, pick
+from cyclorama.data.needle_draws import draw_key, draw_value, near_key, pick, value_near
 from cyclorama.data.needle_grammar import made_template
 from cyclorama.data.needle_stream import (
     ABSENT,
@@ -60,6 +60,14 @@ class NeedleSet:
     questions: tuple[Question, ...]
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What was drawn: keys and their kinds; values by kind, None where these need no neighbours."""
+
+    keys: dict[str, str]
+    values: dict[str, list[str]] | None = None
+
+
 def draw_needle(
     rng: np.random.Generator, *, split: str = "train", taken: dict[str, str] | None = None
 ) -> Needle:
@@ -87,8 +95,8 @@ def draw_set(
     """
     if kind not in KINDS or num < 1:
         raise ValueError(f"num must be >= 1 and kind one of {' '.join(KINDS)}: got {num}, {kind!r}")
-    taken = {} if taken is None else taken
-    return _set_of(rng, _families(split, families), num=num, kind=kind, split=split, taken=taken)
+    known = _Known({} if taken is None else taken)
+    return _set_of(rng, _families(split, families), num=num, kind=kind, split=split, known=known)
 
 
 def _set_of(
@@ -98,7 +106,7 @@ def _set_of(
     num: int,
     kind: str,
     split: str,
-    taken: dict[str, str],
+    known: _Known,
 ) -> NeedleSet:
     """Return a set of `draw_set` from these families."""
     plural = kind in ("multi_value", "multi_query")
@@ -110,12 +118,12 @@ def _set_of(
             template = _template(rng, families)
         if kind != "multi_value" or not number:
             near = key if kind in ("hard", "absent") else ""
-            key = _fresh_key(rng, template, split=split, taken=taken, near=near)
-        value = draw_value(rng, template.value, avoid=values if plural else ())
+            key = _fresh_key(rng, template, split=split, taken=known.keys, near=near)
+        value = value_near(rng, template.value, avoid=values if plural else (), told=known.values)
         values.add(value)
         needles.append(_needle(rng, template, key, value))
     if kind == "absent":
-        question = _absent_question(rng, families, needles, split=split, taken=taken)
+        question = _absent_question(rng, families, needles, split=split, taken=known.keys)
         return NeedleSet(tuple(needles), (question,))
     return NeedleSet(tuple(needles), _questions(rng, template, needles, kind=kind))
 
@@ -137,17 +145,16 @@ def needle_batch(
     They share a few families and have keys near each other's, but no key stands in two of them,
     and an absent key is in none.
     """
-    num_needles, num_questions = plan.num_needles, plan.num_questions
-    if not 0 <= num_questions <= num_needles:
-        raise ValueError(f"num_questions must be in [0, {num_needles}], got {num_questions}")
+    if not 0 <= (num := plan.num_questions) <= plan.num_needles:
+        raise ValueError(f"num_questions must be in [0, {plan.num_needles}], got {num}")
     written = _families(plan.split, plan.families)
     some = rng.permutation(len(written))[: int(rng.integers(2, 9))]
     families = tuple(
         made_template(rng) if rng.random() < plan.made_share else written[i] for i in some
     )
-    taken: dict[str, str] = {}
+    known = _Known({}, {})
     windows = [texts.window(rng, plan.num_tokens) for _ in range(batch)]
-    drafts = [_fitting(rng, plan, (families, written), taken=taken) for _ in range(batch)]
+    drafts = [_fitting(rng, plan, (families, written), known=known) for _ in range(batch)]
     spoken = [load_tokenizer().decode(window) for window in windows]
     spoken += [needle.statement for needles, _ in drafts for needle in needles]
     everything = "\n".join(spoken).lower()
@@ -160,7 +167,7 @@ def needle_batch(
                 (*families, *written),
                 needles,
                 split=plan.split,
-                taken=taken,
+                taken=known.keys,
                 everything=everything,
             )
             for question in questions
@@ -289,7 +296,7 @@ def _fitting(
     plan: Plan,
     choices: tuple[Many[Template], Many[Template]],
     *,
-    taken: dict[str, str],
+    known: _Known,
 ) -> tuple[list[Needle], list[Question | None]]:
     """Return a draft that leaves room for text; by chance a draft can be all long hex numbers.
 
@@ -298,7 +305,7 @@ def _fitting(
     """
     encode, size = load_tokenizer().encode, 0
     for trial in range(12):
-        needles, questions = _draft(rng, plan, families=choices[trial >= 4], taken=taken)
+        needles, questions = _draft(rng, plan, families=choices[trial >= 4], known=known)
         size = sum(len(encode(needle.statement)) + 1 for needle in needles)
         for question in questions:
             # An absent question is not drawn yet: none is longer than 48 tokens with its answer.
@@ -313,7 +320,7 @@ def _fitting(
 
 
 def _draft(
-    rng: np.random.Generator, plan: Plan, *, families: Many[Template], taken: dict[str, str]
+    rng: np.random.Generator, plan: Plan, *, families: Many[Template], known: _Known
 ) -> tuple[list[Needle], list[Question | None]]:
     """Return needles and questions of one sequence; None stands for one that will be absent."""
     plural = any(template.plurals for template in families)
@@ -327,7 +334,7 @@ def _draft(
         if kind == "multi_value":
             num = min(num, spare + 1)
             spare -= num - 1
-        drawn = _set_of(rng, families, num=num, kind=kind, split=plan.split, taken=taken)
+        drawn = _set_of(rng, families, num=num, kind=kind, split=plan.split, known=known)
         offset = len(needles)
         needles += drawn.needles
         offered += [
