@@ -123,7 +123,7 @@ def render(
         Path | None, typer.Option(help="Write the first clips as a contact sheet, a .png.")
     ] = None,
     domain: Annotated[
-        str, typer.Option(help="Which scenes: stage, practice, trio or full.")
+        str, typer.Option(help="Which scenes: stage, practice, tour, trio or full.")
     ] = "stage",
     split: Annotated[str, typer.Option(help="train, val_id or a test split.")] = "train",
     size: Annotated[str, typer.Option(metavar="WxH", help="Width x height in pixels.")] = "64x64",

@@ -1,7 +1,7 @@
 """What a reader's stage draws besides text: cards, clips, films, voices, noise.
 
 Picture a projection booth next to the reading room. Before the lesson the reels are made, engine
-clips with their questions (0.2 s each) and spoken words (50 ms each), and put on shelves beside
+clips with their questions and spoken words (50 ms each), and put on shelves beside
 the run's folder, where the next run finds them. A step is of one kind: text, or rows of one kind of
 media, drawn by the shares of the stage; so rows are as long as their kind, and little padding is
 read. Of clips, questions are one kind and captions another. Rows with media see only themselves,
@@ -12,6 +12,7 @@ hours, in which nothing is shown or said twice.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -19,7 +20,7 @@ from torch.utils.data import ConcatDataset
 
 from cyclorama.config import Config
 from cyclorama.data.asked_clips import asked_clips
-from cyclorama.data.instants import draw_stretches
+from cyclorama.data.instants import Stretch, draw_stretches
 from cyclorama.data.media_rows import (
     LATEST_S,
     QUESTIONS_A_CLIP,
@@ -48,9 +49,8 @@ ROW_TOKENS = {
     "digits": (256, 144), "sentences": (448, 192),
 }  # fmt: skip
 # Of a stretch of film or sound: one thing is hidden in so many tokens; marks and a question about
-# nothing; a frame or a second with its share of a stamp, and all questions about one thing.
+# nothing.
 NEEDLE_EVERY, SPARE = 256, 50
-FILM_TOKENS, SOUND_TOKENS = {"frame": 25, "card": 60}, {"second": 27, "words": 34}
 RATE_SHARES = (0.55, 0.2, 0.15, 0.1)  # of clips shown whole, every second frame, fourth, eighth
 LEAST_TOKENS = {"films": 256, "sounds": 512}
 NEEDS = {
@@ -62,10 +62,26 @@ TEXT = "text"
 ROUNDS = 3  # of questions about a clip
 
 
+class StretchTokens(NamedTuple):
+    """Tokens of a second with its share of a stamp, and of all questions about one thing.
+
+    Things are hidden at multiples of ``grain_s``; a film shows one frame a second.
+    """
+
+    second: int
+    needle: int
+    grain_s: int
+
+
+STRETCHES = {"films": StretchTokens(25, 60, 1), "sounds": StretchTokens(27, 34, STAMP_EVERY_S)}
+
+
 class MediaConfig(Config):
     """What the shelves hold."""
 
-    clips: dict[str, int] = Field(default_factory=lambda: {"stage": 1500, "practice": 1500})
+    clips: dict[str, int] = Field(
+        default_factory=lambda: dict.fromkeys(("stage", "practice", "tour"), 1500)
+    )
     num_utterances: int = 3000  # of digits, and as many sentences
     num_workers: int = 2  # that make them; none works while training
 
@@ -186,16 +202,32 @@ def draw_batch(
     return replace(shown, kind=kind)
 
 
+def _laid_out(
+    rng: np.random.Generator, kind: str, num_rows: int, length: int
+) -> tuple[list[Stretch], int, int]:
+    """Return stretches of one recording of hours, how many seconds each has, and things hidden."""
+    tokens = STRETCHES[kind]
+    num_needles = max(1, length // NEEDLE_EVERY)
+    length_s = (length - tokens.needle * num_needles - SPARE) // tokens.second
+    length_s -= length_s % tokens.grain_s
+    num_needles = min(num_needles, length_s // tokens.grain_s - 1)
+    stretches = draw_stretches(
+        rng,
+        num_rows,
+        length_s=length_s,
+        num_places=num_needles + 1,
+        grain_s=tokens.grain_s,
+        latest_s=LATEST_S,
+    )
+    return stretches, length_s, num_needles
+
+
 def _film_rows(
     rng: np.random.Generator, shelves: Shelves, num_rows: int, length: int
 ) -> list[MediaRow]:
     """Return stretches of one film of hours, with cards of different numbers in them."""
     assert shelves.clips is not None
-    num_needles = max(1, length // NEEDLE_EVERY)
-    num_frames = (length - FILM_TOKENS["card"] * num_needles - SPARE) // FILM_TOKENS["frame"]
-    stretches = draw_stretches(
-        rng, num_rows, length_s=num_frames, num_places=num_needles + 1, latest_s=LATEST_S
-    )
+    stretches, num_frames, num_needles = _laid_out(rng, "films", num_rows, length)
     taken: set[int] = set()
     return [
         film_needle_row(
@@ -215,18 +247,7 @@ def _sound_rows(
 ) -> list[MediaRow]:
     """Return stretches of one sound of hours, with different words in them."""
     assert shelves.digits is not None
-    num_needles = max(1, length // NEEDLE_EVERY)
-    num_seconds = (length - SOUND_TOKENS["words"] * num_needles - SPARE) // SOUND_TOKENS["second"]
-    num_seconds -= num_seconds % STAMP_EVERY_S
-    num_needles = min(num_needles, num_seconds // STAMP_EVERY_S - 1)
-    stretches = draw_stretches(
-        rng,
-        num_rows,
-        length_s=num_seconds,
-        num_places=num_needles + 1,
-        grain_s=STAMP_EVERY_S,
-        latest_s=LATEST_S,
-    )
+    stretches, num_seconds, num_needles = _laid_out(rng, "sounds", num_rows, length)
     spoken = shelves.digits.draw(rng, num_rows * num_needles, longest_s=STAMP_EVERY_S)
     return [
         sound_needle_row(
