@@ -118,7 +118,7 @@ def test_what_does_not_fit_is_refused():
         film_needle_row(rng, moving(4))
     with pytest.raises(ValueError, match="10 s have 2 stamps, needed: 4"):
         sound_needle_row(rng, tones(3), num_seconds=10)
-    with pytest.raises(ValueError, match="'x' comes without questions: take it from asked_clips"):
+    with pytest.raises(ValueError, match="'x' comes without questions and events: take it from"):
         clip_row(rng, Sample("x", moving(), 8.0))
 
 
@@ -168,7 +168,7 @@ def test_kinds_of_questions_take_turns():
     asked = [
         {"kind": kind, "text": f"{kind} {n}?", "answer": "1"} for kind in "ab" for n in range(3)
     ]
-    truth = {"questions": asked}
+    truth = {"questions": asked, "events": []}
     for seed in range(9):
         row = clip_row(
             np.random.default_rng(seed), Sample("x", moving(1), 8.0, truth=truth), num_asked=4

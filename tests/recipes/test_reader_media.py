@@ -52,7 +52,8 @@ class Filmed:
             "objects": [{"shape": "ball", "colour": "red"}],
             "motion": ["still"],
             "direction": [""],
-            "camera": "static",
+            "camera": "orbit left",
+            "events": [{"time_s": 0.3, "kind": "lands", "ids": [1]}],
         }
         ids = np.zeros((17, 64, 64), np.uint8)
         ids[:, 10:30, 10:30] = 1
@@ -92,7 +93,7 @@ def test_a_batch_of_each_kind_trains(kind, shelves):
     torch.manual_seed(0)
     model = LM(TINY)
     loss, metrics = reading_loss(model, batch, generator=torch.Generator().manual_seed(0))
-    more = dict.fromkeys(("clips", "captions"), ("names", "shapes", "motions", "cameras"))
+    more = dict.fromkeys(("clips", "captions"), ("names", "shapes", "motions", "cameras", "events"))
     more["images"] = ("names", "shapes")
     told = more.get(kind, ("letters",) if NEEDS[kind] == "sound" else ())
     assert set(metrics) == {f"{kind}_{what}" for what in ("nats", "right", *told)}

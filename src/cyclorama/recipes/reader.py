@@ -218,7 +218,7 @@ def reading_loss(
     loss, metrics = media_token_loss(model, batch, generator=generator)
     told = {"nats": "answer_nats", "right": "answer_right", "letters": "letters_nats"}
     told |= {"names": "names_nats", "shapes": "shape_right", "motions": "motion_right"}
-    told["cameras"] = "camera_right"
+    told |= {"cameras": "camera_right", "events": "event_right"}
     return loss, {f"{batch.kind}_{a}": metrics[b] for a, b in told.items() if b in metrics}
 
 
