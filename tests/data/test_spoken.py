@@ -37,8 +37,23 @@ def test_utterances_are_drawn_with_different_words_and_none_too_long():
         assert {text for text, _ in drawn} == {"one", "two", "four"}
         for text, sound in drawn:
             assert (sound == np.float32(texts.index(text)) / 32767).all() or text == "one"
-    with pytest.raises(ValueError, match="3 different utterances drawn of up to 5 s, needed 4"):
+    with pytest.raises(ValueError, match="3 different utterances of up to 5 s, needed 4"):
         shelf.draw(np.random.default_rng(0), 4, longest_s=5)
+
+
+def test_utterances_drawn_together_begin_alike():
+    texts = tuple(spoken_digits(np.random.default_rng(seed)) for seed in range(4000))
+    starts = np.arange(len(texts) + 1)
+    shelf = Utterances(texts, starts, np.zeros(len(texts), np.int16))
+    drawn = [text.split() for text, _ in shelf.draw(np.random.default_rng(0), 40, longest_s=1)]
+    assert len({*map(tuple, drawn)}) == 40
+
+    def share(said):
+        begin = [tuple(words[:3]) for words in said]
+        return np.mean([begin.count(words) > 1 for words in begin])
+
+    assert share(drawn) > 0.4
+    assert share([text.split() for text in texts[:40]]) < 0.2
 
 
 def test_a_shelf_is_made_once_and_kept(tmp_path):

@@ -28,6 +28,7 @@ LONGEST_S = {"digits": 8.0, "sentences": 12.0}
 MOST_WORDS = 12
 _BLOCK = 64  # utterances between two reports
 _FULL = 32767
+_ALIKE_SHARE, _NEAR = 0.6, 6  # of utterances drawn together, and how near in alphabetical order
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s|(?<=[.!?]\")\s")
 _NOT_SPOKEN = re.compile(r"[^a-z' ]+")
 Block = tuple[list[str], list[np.ndarray]]
@@ -53,15 +54,27 @@ class Utterances:
     def draw(
         self, rng: np.random.Generator, num: int, *, longest_s: float
     ) -> list[tuple[str, np.ndarray]]:
-        """Return utterances of different words, none longer than ``longest_s``."""
+        """Return utterances of different words, none longer than ``longest_s``.
+
+        Most stand near another one in alphabetical order, and so begin as that does: whoever has
+        heard the first word must still know which of them it was.
+        """
         short = np.flatnonzero(np.diff(self.starts) <= longest_s * SOUND_RATE_HZ)
-        chosen = {self.texts[index]: index for index in rng.permutation(short)[: 8 * num]}
-        if len(chosen) < num:
+        tapes = {self.texts[index]: index for index in rng.permutation(short)}
+        texts = sorted(tapes)
+        if len(texts) < num:
             raise ValueError(
-                f"{len(chosen)} different utterances drawn of up to {longest_s:g} s, needed {num}: "
+                f"{len(texts)} different utterances of up to {longest_s:g} s, needed {num}: "
                 "make more of them"
             )
-        return [self[index] for index in list(chosen.values())[:num]]
+        places: list[int] = []
+        while len(places) < num:
+            place = int(rng.integers(len(texts)))
+            if places and rng.random() < _ALIKE_SHARE:
+                place = places[rng.integers(len(places))] + int(rng.integers(-_NEAR, _NEAR + 1))
+            if 0 <= place < len(texts) and place not in places:
+                places.append(place)
+        return [self[tapes[texts[place]]] for place in places]
 
 
 def spoken_digits(rng: np.random.Generator, *, most: int = 7) -> str:
