@@ -28,7 +28,7 @@ LONGEST_S = {"digits": 8.0, "sentences": 12.0}
 MOST_WORDS = 12
 _BLOCK = 64  # utterances between two reports
 _FULL = 32767
-_ALIKE_SHARE, _NEAR = 0.6, 6  # of utterances drawn together, and how near in alphabetical order
+_ALIKE_SHARE, _NEAR = 0.6, 3  # of utterances drawn together, and how near in alphabetical order
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s|(?<=[.!?]\")\s")
 _NOT_SPOKEN = re.compile(r"[^a-z' ]+")
 Block = tuple[list[str], list[np.ndarray]]
