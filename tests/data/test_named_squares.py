@@ -5,7 +5,7 @@ import pytest
 
 from cyclorama.data.asked_clips import asked_clips
 from cyclorama.data.mirror import exchange_sides, mirrored
-from cyclorama.data.named_squares import CAMERA, EVENT, NAMES, UNNAMED, square_names
+from cyclorama.data.named_squares import CAMERA, EVENT, NAMES, SHAPE, UNNAMED, square_names
 from cyclorama.nn import naming
 from cyclorama.worlds.camera import MOVES
 from cyclorama.worlds.questions import _MOTION_WORDS
@@ -73,12 +73,12 @@ def test_steps_are_told_both_ways_and_not_behind_others():
     assert [told(names, 8)[kind] for kind in ("across", "along")] == [None, None]
 
 
-def test_an_event_is_told_of_all_who_take_part_at_the_first_frame_after_it():
+def test_an_event_is_told_of_all_who_take_part_at_the_first_frame_that_shows_it():
     ids = np.zeros((4, 16, 48), np.uint8)
     ids[:, :, :16], ids[:, :, 32:] = 1, 3
     events = [
         {"time_s": 0.1, "kind": "hits", "ids": [1, 3]},  # between the first frame and the second
-        {"time_s": 0.25, "kind": "lands", "ids": [3]},  # on the third, which cannot know it yet
+        {"time_s": 0.25, "kind": "enters", "ids": [3]},  # at the third
         {"time_s": 0.3, "kind": "bounces", "ids": [1]},
         {"time_s": 0.3, "kind": "rolls", "ids": [3]},  # how a motion begins is named as motion
         {"time_s": 0.4, "kind": "stops", "ids": [1]},  # after the last
@@ -89,16 +89,17 @@ def test_an_event_is_told_of_all_who_take_part_at_the_first_frame_after_it():
     assert found == [
         [None, None, None],
         ["hits", nothing_there, "hits"],
-        ["", nothing_there, ""],
-        ["bounces", nothing_there, "lands"],
+        ["", nothing_there, "enters"],
+        ["bounces", nothing_there, ""],
     ]
     slower = square_names(ids[::3], {**TRUTH, "events": events}, rate_fps=RATE_FPS / 3)
-    assert [told(slower, 3 + at)["event"] for at in (0, 2)] == ["bounces", "lands"]
+    assert [told(slower, 3 + at)["event"] for at in (0, 2)] == ["bounces", "enters"]
 
 
 def test_the_words_are_those_that_the_reader_has_places_for():
     assert tuple(map(len, NAMES.values())) == naming.NUM_WORDS
     assert naming.UNNAMED == UNNAMED
+    assert naming.MOSTLY_FIRST == (SHAPE, CAMERA, EVENT)
     assert set(NAMES["motion"]) == set(_MOTION_WORDS)
 
 

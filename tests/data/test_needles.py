@@ -2,11 +2,12 @@
 
 import itertools
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from cyclorama.data.needle_draws import draw_key, draw_value, near_key, near_value, value_near
+from cyclorama.data.needle_draws import draw_key, draw_value, near_key, near_value, value_among
 from cyclorama.data.needle_words import (
     CATEGORIES,
     TEST_NOUNS,
@@ -251,36 +252,61 @@ def test_near_keys_differ_in_one_part_or_one_character():
             assert one_letter or sum(a != b for a, b in zip(*parts, strict=True)) == 1
 
 
-@pytest.mark.parametrize("kind", ["number", "uuid", "code", "person", "place", "year"])
-def test_a_near_value_begins_alike_and_may_end_sooner(kind):
+SPELLED = {
+    "number": r"\d+",
+    "uuid": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "code": r"[A-Z]{1,3}-\d{1,5}",
+    "person": r"[A-Z][a-z]* [A-Z]?[a-z]*",
+    "place": r"[A-Z][a-z]+",
+    "year": r"\d{4}",
+}
+
+
+@pytest.mark.parametrize("kind", SPELLED)
+def test_a_near_value_begins_alike_and_looks_like_its_kind(kind):
     rng = rng_of(16)
     pairs = [(value := draw_value(rng, kind), near_value(rng, value, kind=kind)) for _ in range(99)]
-    assert all(near and near[0] == value[0] for value, near in pairs)
-    assert sum(near[:2] == value[:2] for value, near in pairs) > 50
-    assert any(near != value for value, near in pairs)
+    assert all(near[0] == value[0] for value, near in pairs)
+    assert sum(near[:2] == value[:2] for value, near in pairs) > 60
+    assert sum(near != value for value, near in pairs) > 80
+    assert all(re.fullmatch(SPELLED[kind], near) for _, near in pairs)
+    if kind == "number":  # some end where the other goes on
+        assert sum(value.startswith(near) and near != value for value, near in pairs) > 3
 
 
 def test_a_near_value_of_words_keeps_whole_words():
     rng = rng_of(17)
-    for kind in ("words", "cargo", "date", "thing", "sentence"):
-        value = draw_value(rng, kind)
-        near = near_value(rng, value, kind=kind)
-        assert near.split()[0] == value.split()[0] or " " not in value
+    for kind in ("cargo", "date", "sentence"):
+        for _ in range(20):
+            value = draw_value(rng, kind).split()
+            near = near_value(rng, " ".join(value), kind=kind).split()
+            assert near[0] == value[0]
+            assert len(near) == len(value)
     near = {near_value(rng, "amber", kind="word") for _ in range(50)}
     assert len(near) > 10  # of one word nothing is kept
 
 
-def test_values_get_neighbours_where_those_before_are_told_and_else_are_as_drawn():
-    told: dict[str, list[str]] = {}
-    rng = rng_of(18)
-    values = [value_near(rng, "number", told=told) for _ in range(200)]
-    assert told == {"number": values}
-    alike = sum(
-        any(value[:2] == old[:2] for old in values[:i][-1:]) for i, value in enumerate(values)
-    )
-    assert 20 < alike < 80  # of forty that are near another, half are near the one before
-    assert value_near(rng_of(19), "date") == draw_value(rng_of(19), "date")
-    assert value_near(rng_of(20), "year", avoid=values, told={"year": ["1666"]}) not in values
+def begin_alike(values):
+    return np.mean([value[:2] == before[:2] for before, value in pairwise(values)])
+
+
+def test_values_get_neighbours_among_those_that_were_drawn():
+    drawn: dict[str, list[str]] = {}
+    values = [value_among(rng_of(seed), "number", drawn) for seed in range(300)]
+    assert drawn == {"number": values}
+    assert 0.1 < begin_alike(values) < 0.4  # of two in five that are near some other, half
+    years = {str(year) for year in range(1000, 2100)}
+    free = {str(year) for year in range(1600, 1650)}
+    for seed in range(20):
+        assert value_among(rng_of(seed), "year", {"year": ["1600"]}, avoid=years - free) in free
+
+
+def test_a_training_batch_has_such_neighbours_and_sets_to_judge_by_have_none():
+    plan = Plan(num_tokens=2048, num_needles=28, num_questions=8, families=("magic_number",))
+    rows = [needle_batch(rng_of(seed), TEXTS, batch=2, plan=plan) for seed in range(4)]
+    trained = [needle.answer for batch in rows for row in batch for needle in row.needles]
+    judged = [n.answer for n in draw_set(rng_of(5), num=200, families=("magic_number",)).needles]
+    assert begin_alike(trained) > 0.1 > begin_alike(judged)
 
 
 def test_keys_hardly_ever_repeat():

@@ -29,7 +29,12 @@ def exact_shelf(monkeypatch):
 
 
 @pytest.mark.parametrize("piece", [7, 1000])
-def test_foreseen_is_the_plain_forward(reader, piece):
+@pytest.mark.parametrize("hindsight", [0, 9])
+def test_foreseen_is_the_plain_forward(reader, shaken, hindsight, piece):
+    if hindsight:
+        torch.manual_seed(0)
+        config = LMS["tiny"].model_copy(update={"hindsight": hindsight})
+        reader = Reader(shaken(LM(config).double()).eval(), "none")
     places = np.array([1, 2, 20, 21, 21, 60, 89])
     nats, likeliest = foresee(reader, IDS, places=places, memory_dtype="float64", piece=piece)
     with torch.no_grad():

@@ -30,6 +30,20 @@ def test_shares_are_those_of_things():
     assert naming_loss(tuple(part[:1] for part in logits), names[:1])[1][0] is None
 
 
+def test_cameras_and_events_that_are_none_count_as_kinds_of_their_own():
+    torch.manual_seed(0)
+    logits = tuple(torch.randn(6, words) for words in NUM_WORDS)
+    names = torch.full((6, len(NUM_WORDS)), UNNAMED)
+    names[:, 6] = torch.tensor([0, 0, 0, 0, 3, 1])
+    names[:, 7] = torch.tensor([0, 0, 0, 0, 0, 2])
+    found, right = naming_loss(logits, names)
+    groups = [(6, slice(4, 6)), (6, slice(0, 4)), (7, slice(5, 6)), (7, slice(0, 5))]
+    wanted = [F.cross_entropy(logits[kind][rows], names[rows, kind]) for kind, rows in groups]
+    torch.testing.assert_close(found, torch.stack(wanted).mean())
+    assert right[7] == float(logits[7][5].argmax() == 2)
+    assert naming_loss(logits, names.clamp(max=0))[1][6] is None  # all cameras stand still
+
+
 def test_where_nothing_is_named_nothing_is_lost():
     logits = tuple(torch.randn(2, words) for words in NUM_WORDS)
     loss, right = naming_loss(logits, torch.full((2, len(NUM_WORDS)), UNNAMED))

@@ -58,7 +58,7 @@ def test_the_loss_is_that_of_tokens_embedded_by_hand(lm, crossbatch):
     class ByHand:
         """Embeds a stream as reading does, sequence by sequence."""
 
-        read, answer = lm.read, lm.answer
+        read, write, answer, config = lm.read, lm.write, lm.answer, lm.config
 
         @staticmethod
         def embed(ids_BL):

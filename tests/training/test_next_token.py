@@ -18,10 +18,11 @@ NUM, LENGTH, EXTRA = 3, 12, 2
 CLOSE = {"rtol": 1e-4, "atol": 1e-6}  # scores of the memory are float32
 
 
-@pytest.fixture
-def lm(shaken):
+@pytest.fixture(params=[0, 4])
+def lm(shaken, request):
     torch.manual_seed(0)
-    model = shaken(LM(TINY).double())
+    config = TINY.model_copy(update={"hindsight": request.param})
+    model = shaken(LM(config).double())
     with torch.no_grad():
         for layer in model.inquirers:
             layer.slope_M.fill_(0.8)  # so that distances matter
@@ -55,15 +56,19 @@ def literal_loss(lm, data):
     sequences = [lm.read(lm.embed(ids[None])) for ids in data.ids_BL]
     with torch.no_grad():
         sequences += [lm.read(lm.embed(ids[None])) for ids in data.extra_EL]
+        strangers = [lm.write(x) for x, *_ in sequences[NUM:]]
+    late = [lm.write(x) for x, *_ in sequences[:NUM]] + strangers
     losses, weights = [], []
     for own in range(NUM):
         for target in range(1, LENGTH):
             if data.weights_BL[own, target] == 0:
                 continue
-            before = [*sequences[own + 1 :], *sequences[:own]] if data.crossbatch else []
+            before = [*range(own + 1, len(sequences)), *range(own)] if data.crossbatch else []
+            known = max(0, target - lm.config.hindsight)  # cards that know nothing of the target
+            own_k = torch.cat((late[own][0][0, :known], sequences[own][1][0, known:target]))
             cards = [
-                torch.cat([*[s[part][0] for s in before], sequences[own][part][0, :target]])
-                for part in (1, 2)
+                torch.cat([*[late[s][0][0] for s in before], own_k]),
+                torch.cat([*[late[s][1][0] for s in before], sequences[own][2][0, :target]]),
             ]
             look = Look.causal(cards[0], cards[1], position_R=torch.tensor([len(cards[0]) - 1]))
             logits = lm.answer(sequences[own][0][0, target - 1 : target], look)
@@ -259,16 +264,19 @@ def test_what_is_asked_apart_is_each_continuation_alone(lm, together, monkeypatc
     for ids, each, of in zip(
         data.asked.ids_QL, data.asked.weights_QL, data.asked.of_Q, strict=True
     ):
-        judged = torch.cat((torch.zeros(LENGTH + 1), each[1:]))  # its first token is not foreseen
-        one = TokenBatch(
-            torch.cat((data.ids_BL[of], ids))[None],
-            judged[None],
-            data.extra_EL,
-            False,
-            1000,
-        )
-        losses.append(next_token_loss(lm, one, generator=drawn())[0])
-        weights.append(judged.sum())
+        before, _, _, state = lm.read(lm.embed(data.ids_BL[of][None]))
+        late_k, late_v = lm.write(before)  # it is over when it is asked
+        x, k, v, _ = lm.read(lm.embed(ids[None]), state)
+        for target in range(1, len(ids)):  # its first token is not foreseen
+            if each[target] == 0:
+                continue
+            cards = (
+                torch.cat((late[0], own[0, :target])) for late, own in ((late_k, k), (late_v, v))
+            )
+            look = Look.causal(*cards, position_R=torch.tensor([LENGTH + target - 1]))
+            logits = lm.answer(x[0, target - 1 : target], look)
+            losses.append(F.cross_entropy(logits[0].float(), ids[target]))
+            weights.append(each[target])
     wanted = weighted(losses, weights)
     torch.testing.assert_close(found, wanted, **CLOSE)
     for name, gradient in gradients(lm, wanted).items():

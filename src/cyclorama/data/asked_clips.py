@@ -21,6 +21,7 @@ from cyclorama.worlds.recipe import recipe_hash
 from cyclorama.worlds.truth import Event
 
 STILL_KINDS = ("count", "exists", "colour", "shape", "material", "where")
+TRUTH = 2  # version of what a clip's truth has; a cache of another is of no use
 ONE_WORDING = ("count", "camera", "fastest")  # kinds that ask every clip in the same words
 CLIP_SHAPES = ((VideoShape(17, 64, 64), 1.0),)
 

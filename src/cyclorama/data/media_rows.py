@@ -100,10 +100,8 @@ def clip_row(
     """
     truth = sample.truth or {}
     if missing := [name for name in ("questions", "events") if name not in truth]:
-        raise ValueError(
-            f"clip {sample.id!r} comes without {' and '.join(missing)}: take it from asked_clips, "
-            "and render a cache of them anew that an older version made"
-        )
+        wanted = " and ".join(missing)
+        raise ValueError(f"clip {sample.id!r} comes without {wanted}: take it from asked_clips")
     if is_image:
         shown = [image_passage(sample.frames[0].copy())]  # of a cache it cannot be written to
         every, asked = len(sample.frames), truth["still"]["questions"]

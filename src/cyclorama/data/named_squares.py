@@ -5,8 +5,8 @@ it shows. Of the things in a square the one with most pixels names it; where the
 thing is too small to be spoken of, the square goes unnamed. What a thing does is not asked of the
 first frame, which cannot know. Its steps on the screen are those of the middle of its pixels since
 the frame shown before, and unnamed where it comes out from behind another. An event is named in the
-squares of what takes part, at the first frame after it. The camera's motion is named in every
-square of a later frame, empty or not.
+squares of what takes part, at the first frame that can show it; of one that hides a thing none
+does. The camera's motion is named in every square of a later frame, empty or not.
 """
 
 import math
@@ -31,9 +31,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "across": ("", "left", "right"),
     "along": ("", "up", "down"),
     "camera": MOVES,
-    "event": (
-        "", "lands", "bounces", "hits", "stops", "enters", "exits", "hides", "reappears",
-    ),
+    "event": ("", "lands", "bounces", "hits", "stops", "enters", "reappears"),
 }  # fmt: skip
 SHAPE, COLOUR, MOTION, DIRECTION, ACROSS, ALONG, CAMERA, EVENT = range(len(NAMES))
 UNNAMED = -100  # as in `nn.naming`
@@ -91,7 +89,7 @@ def _events(truth: Mapping[str, Any], size: tuple[int, int], *, rate_fps: float)
     """Return what befell each thing since the frame before, (T, ids); of two events the later."""
     found = np.zeros(size, dtype=np.int64)
     for event in sorted(truth["events"], key=lambda one: one["time_s"]):
-        frame = math.floor(event["time_s"] * rate_fps) + 1
+        frame = math.ceil(event["time_s"] * rate_fps - 1e-6)
         if event["kind"] in NAMES["event"] and frame < len(found):
             there = [number for number in event["ids"] if number < size[1]]
             found[frame, there] = NAMES["event"].index(event["kind"])

@@ -73,7 +73,7 @@ def near_key(rng: np.random.Generator, key: str, *, kind: str, split: str = "tra
     return key[:place] + (new.upper() if old.isupper() else new) + key[place + 1 :]
 
 
-_NEAR_VALUES = 0.4  # of values
+_NEAR_VALUE_SHARE = 0.4
 _SPELLED = ("number", "uuid", "hex", "code", "person", "place", "name", "year", "small")
 _MIXED = ("number", "word", "words", "hex", "code", "date")
 
@@ -87,23 +87,21 @@ def draw_value(rng: np.random.Generator, kind: str, *, avoid: Container[str] = (
     raise ValueError(f"values of kind {kind!r} are used up: ask for fewer of one key")
 
 
-def value_near(
+def value_among(
     rng: np.random.Generator,
     kind: str,
+    drawn: dict[str, list[str]],
     *,
     avoid: Container[str] = (),
-    told: dict[str, list[str]] | None = None,
 ) -> str:
-    """Return a value as `draw_value` does; at times one that begins as another ``told`` does.
+    """Return a value as `draw_value` does; at times one that begins as one of ``drawn`` does.
 
-    ``told`` holds the values of each kind so far, and grows. Without such neighbours the first
-    token of a value would tell the rest, in any text but a very long one.
+    ``drawn`` are values by kind, and grows. Without such neighbours the first token of a value
+    would tell the rest, in any text but a very long one.
     """
     value = draw_value(rng, kind, avoid=avoid)
-    if told is None:
-        return value
-    known = told.setdefault(kind, [])
-    if known and rng.random() < _NEAR_VALUES:
+    known = drawn.setdefault(kind, [])
+    if known and rng.random() < _NEAR_VALUE_SHARE:
         like = known[-1] if rng.random() < 0.5 else pick(rng, known)
         near = near_value(rng, like, kind=kind)
         value = value if near in avoid else near
@@ -112,14 +110,23 @@ def value_near(
 
 
 def near_value(rng: np.random.Generator, value: str, *, kind: str) -> str:
-    """Return a value of ``kind`` that begins as ``value`` does, and may end where that goes on.
+    """Return a value that begins as ``value`` does, and at times ends where that goes on.
 
-    What is spelled (numbers, codes, names) is cut between letters, anything else between words.
+    Numbers, codes and invented names are cut between letters of a part, so that a name's second
+    half may be none that `draw_value` would invent; anything else is cut between words, and where
+    there is but one word another one is returned.
     """
-    other, mark = draw_value(rng, kind), "" if kind in _SPELLED else " "
-    parts, others = (list(text) if not mark else text.split(mark) for text in (value, other))
-    kept = int(rng.integers(1, len(parts))) if len(parts) > 1 else 0  # one word: another one
-    return " ".join(mark.join([*parts[:kept], *others[kept:]]).rstrip("-").split())
+    other = draw_value(rng, kind)
+    mark = "-" if kind in ("uuid", "code") else " "
+    parts, others = value.split(mark), other.split(mark)
+    if kind not in _SPELLED:
+        kept = int(rng.integers(1, len(parts))) if len(parts) > 1 else 0
+        return mark.join([*parts[:kept], *others[kept:]])
+    place = int(rng.integers(min(len(parts), len(others))))
+    part, end = parts[place], others[place]
+    kept = int(rng.integers(place == 0, len(part) + (place > 0)))
+    joined = part[:kept] + end[kept:] or end
+    return mark.join([*parts[:place], joined, *others[place + 1 :]])
 
 
 def _code(rng: np.random.Generator) -> str:

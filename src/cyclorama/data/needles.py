@@ -13,11 +13,10 @@ tasks from examples alone in `needle_tasks`; both are offered here too.
 
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
-from cyclorama.data.needle_draws import draw_key, draw_value, near_key, pick, value_near
+from cyclorama.data.needle_draws import draw_key, draw_value, near_key, pick, value_among
 from cyclorama.data.needle_grammar import made_template
 from cyclorama.data.needle_stream import (
     ABSENT,
@@ -36,6 +35,7 @@ from cyclorama.data.needle_stream import (
 )
 from cyclorama.data.needle_tasks import dictionary_sequence, label_map_sequence
 from cyclorama.data.needle_words import TEMPLATES, Template
+from cyclorama.data.seams import at_seams
 from cyclorama.data.texts import Texts
 from cyclorama.data.tokenizer import load_tokenizer
 
@@ -45,7 +45,6 @@ __all__ = [
     "family_names", "label_map_sequence", "needle_batch", "needle_sequence", "question_ids",
 ]  # fmt: skip
 KINDS = ("single", "multi_key", "hard", "multi_value", "multi_query", "absent")
-_NEAR_TOKENS = 64  # how far a needle may move from its drawn place to stand at a sentence's end
 _NEAR_SHARE = 0.35  # share of keys made from a key that already exists
 
 
@@ -119,7 +118,11 @@ def _set_of(
         if kind != "multi_value" or not number:
             near = key if kind in ("hard", "absent") else ""
             key = _fresh_key(rng, template, split=split, taken=known.keys, near=near)
-        value = value_near(rng, template.value, avoid=values if plural else (), told=known.values)
+        avoid = values if plural else ()
+        if known.values is None:
+            value = draw_value(rng, template.value, avoid=avoid)
+        else:
+            value = value_among(rng, template.value, known.values, avoid=avoid)
         values.add(value)
         needles.append(_needle(rng, template, key, value))
     if kind == "absent":
@@ -145,8 +148,10 @@ def needle_batch(
     They share a few families and have keys near each other's, but no key stands in two of them,
     and an absent key is in none.
     """
-    if not 0 <= (num := plan.num_questions) <= plan.num_needles:
-        raise ValueError(f"num_questions must be in [0, {plan.num_needles}], got {num}")
+    if not 0 <= plan.num_questions <= plan.num_needles:
+        raise ValueError(
+            f"num_questions must be in [0, {plan.num_needles}], got {plan.num_questions}"
+        )
     written = _families(plan.split, plan.families)
     some = rng.permutation(len(written))[: int(rng.integers(2, 9))]
     families = tuple(
@@ -345,27 +350,6 @@ def _draft(
     order = rng.permutation(len(offered))[: plan.num_questions - num_absent]
     asked: list[Question | None] = [*(offered[i] for i in order), *[None] * num_absent]
     return needles, [asked[i] for i in rng.permutation(len(asked))]
-
-
-@lru_cache(maxsize=1)
-def _seams() -> tuple[np.ndarray, np.ndarray]:
-    """Return which ids begin with white space and which end a sentence, bool (V,) each."""
-    tokenizer = load_tokenizer()
-    texts = [tokenizer.token(index) for index in range(len(tokenizer))]
-    ends = [text.rstrip("\"'_)\n").endswith((".", "!", "?")) or "\n" in text for text in texts]
-    return np.array([text[:1].isspace() for text in texts]), np.array(ends)
-
-
-def at_seams(ids: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return places moved to a sentence's end when one is near, else between two words."""
-    opens, ends = _seams()
-    words = np.append(np.flatnonzero(opens[ids[1:]]) + 1, len(ids))
-    stops = words[:-1][ends[ids[words[:-1] - 1]]]
-    snapped = words[np.minimum(np.searchsorted(words, places), len(words) - 1)]
-    if len(stops):
-        nearest = stops[np.minimum(np.searchsorted(stops, places), len(stops) - 1)]
-        snapped = np.where(np.abs(nearest - places) <= _NEAR_TOKENS, nearest, snapped)
-    return snapped
 
 
 def _assembled(

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cyclorama.data.needles import Needle, Question, at_seams, question_ids
+from cyclorama.data.needles import Needle, Question, question_ids
+from cyclorama.data.seams import at_seams
 from cyclorama.data.tokenizer import EOS, load_tokenizer
 from cyclorama.inference.text import Reader, Reading, continue_all, read_tokens
 
@@ -58,7 +59,7 @@ def plant(
     """Return the haystack's token ids with each statement put in at its depth (0 to 1).
 
     A statement goes to the next end of a sentence if one is near, else between two words, as in
-    training (`data.needles.at_seams`).
+    training (`data.seams`).
     """
     places = at_seams(haystack, np.array([round(depth * len(haystack)) for depth in depths]))
     parts, start = [], 0

@@ -95,7 +95,7 @@ def read_stream(
     ``progress(read, of)`` is called after each piece. Raises ValueError for an empty stream, for
     one of another length than ``num_tokens``, and for media that the reader's weights do not read.
     """
-    before = 0 if after is None else after.memory.num_cards
+    before, read = 0 if after is None else after.memory.num_cards, 0
     if not num_tokens and not before:
         raise ValueError("there is nothing to read: the stream has no tokens")
     size = reader.lm.config.memory_size
@@ -104,17 +104,23 @@ def read_stream(
     if after is not None:
         state, joined[:before] = after.state, after.ids
         memory.extend(after.memory)
+        if num_tokens:  # the last cards are written anew: they know more now
+            memory.num_cards -= min(before, reader.lm.config.hindsight)
     for ids_L, x_LD in _embedded(reader.lm, passages, piece):
-        place = memory.num_cards
-        _, k_BLK, v_BLK, state = reader.lm.read(x_LD[None], state)
-        memory.append(k_BLK[0], v_BLK[0])
-        joined[place : memory.num_cards] = ids_L
+        place, read = before + read, read + len(ids_L)
+        if read > num_tokens:
+            break
+        x_BLD, _, _, following = reader.lm.read(x_LD[None], state)
+        k_BWK, v_BWK = reader.lm.write(x_BLD, state, ended=read == num_tokens)
+        memory.append(k_BWK[0], v_BWK[0])
+        joined[place : before + read], state = ids_L, following
         if progress is not None:
-            progress(memory.num_cards - before, num_tokens)
-    if memory.num_cards != before + num_tokens:
+            progress(read, num_tokens)
+    if read != num_tokens:
+        ended = "ended after" if read < num_tokens else "went on to"
         raise ValueError(
-            f"the stream ended after {memory.num_cards - before} tokens, {num_tokens} were "
-            "announced: was a file changed while it was read?"
+            f"the stream {ended} {read} tokens, {num_tokens} were announced: was a file changed "
+            "while it was read?"
         )
     assert state is not None  # there was at least one piece, or one before
     return Reading(memory, state, joined)

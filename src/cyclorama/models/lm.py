@@ -18,6 +18,11 @@ A card's key starts as the token *before* it, its value as the token itself: who
 what stood before an answer then finds the answer, half of an induction head from the first step on
 ("smeared keys", Olsson et al. 2022, arXiv 2209.11895). The keys' own convolution may unlearn it.
 
+A card that is written at once cannot know what its token is about when that is said later: of "it
+was Ann Lee who filed patent 7" no card of the name knows the patent. With ``hindsight`` a card's
+key is written some tokens late, and knows these: what is read is written so (`write`), what is
+being said is not (rows never see a card that knows what follows them).
+
 Frames and sound enter by stems (`nn.stems`) as tokens between words; which of them a weight file
 was trained with, its configuration says (``reads``), and others are refused.
 """
@@ -69,6 +74,7 @@ class LMConfig(Config):
     cross_heads: int = 4
     distant_heads: int = 1  # of the cross heads, how many have the bias on distance
     cross_hidden: int = 512
+    hindsight: int = 0  # tokens after its own that a card's key knows; 0: it is written at once
     experts: Literal["sparse", "soft"] = "sparse"
     reads: tuple[Literal["pictures", "sound"], ...] = ()  # besides text
     stem_hidden: int = 256
@@ -133,6 +139,29 @@ class Scribe(nn.Module):
         return x_BLD + self.experts(self.norm_mlp(x_BLD).flatten(0, 1)).view_as(x_BLD), after
 
 
+class Hindsight(nn.Module):
+    """Attention of each token to those that follow it: a sliding window, read backwards."""
+
+    def __init__(self, config: LMConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, size = config.width, config.head_size
+        self.q = nn.Linear(width, config.num_heads * size, bias=False)
+        self.kv = nn.Linear(width, 2 * config.num_key_heads * size, bias=False)
+        self.out = nn.Linear(config.num_heads * size, width, bias=False)
+        self.norm_q, self.norm_k = LayerNorm(size), LayerNorm(size)
+
+    def forward(self, x_BLD: Tensor) -> Tensor:
+        """Return what each of L tokens learns from itself and the ``hindsight - 1`` behind it."""
+        config = self.config
+        x_BLD = x_BLD.flip(1)
+        q = rearrange(self.q(x_BLD), "B L (N K) -> B L N K", K=config.head_size)
+        k, v = rearrange(self.kv(x_BLD), "B L (two G K) -> two B L G K", two=2, K=config.head_size)
+        q, k = self.norm_q(q), self.norm_k(k)
+        mixed = window_attention(q, k, v_BLGK=v, window=config.hindsight, past=None)
+        return self.out(mixed.flatten(2)).flip(1)
+
+
 class Inquirer(nn.Module):
     """One layer of the cross-decoder: every row asks the memory on its own."""
 
@@ -185,6 +214,7 @@ class LM(nn.Module):
         self.norm_memory = LayerNorm(width)
         self.convolution_k = ShortConvolution(width, config.taps)
         self.convolution_v = ShortConvolution(width, config.taps)
+        self.hindsight = Hindsight(config) if config.hindsight else None
         self.memory_k = nn.Linear(width, config.memory_size, bias=False)
         self.memory_v = nn.Linear(width, config.memory_size, bias=False)
         self.inquirers = nn.ModuleList(Inquirer(config) for _ in range(config.cross_depth))
@@ -202,6 +232,8 @@ class LM(nn.Module):
             stem.norm_out.weight.fill_(EMBED_SCALE)  # a token is as loud as a word
         if self.config.taps > 1:  # the key is the token before
             self.convolution_k.taps[:2] = torch.tensor([[-1.0], [1.0]])
+        if self.hindsight is not None:  # as if it were not there
+            nn.init.zeros_(self.hindsight.out.weight)
         for layer in (*self.scribes, *self.inquirers):
             layer.out.weight.mul_((2 * len(self.scribes) + 2 * len(self.inquirers)) ** -0.5)
 
@@ -246,23 +278,54 @@ class LM(nn.Module):
     ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L K"], Float[Tensor, "B L K"], ReadState]:
         """Walk through embedded tokens; return them, their keys and values, and the new state.
 
-        Reading in pieces, each with the state of the one before, equals reading at once.
+        Keys are those of cards written at once; see `write`. Reading in pieces, each with the
+        state of the one before, equals reading at once.
         """
         layers = []
         for number, scribe in enumerate(self.scribes):
             x_BLD, past = scribe(x_BLD, None if state is None else state.layers[number])
             layers.append(past)
-        normed = self.norm_memory(x_BLD)
-        tail = None if state is None else state.tail_BJD
-        k_BLK = self.memory_k(self.convolution_k(normed, tail))
-        # Before the first token is none: its key starts as nought, whose gradient needs a floor.
-        k_BLK = F.normalize(k_BLK.float(), dim=-1, eps=KEY_FLOOR).to(k_BLK.dtype)
-        v_BLK = self.memory_v(self.convolution_v(normed, tail))
-        if tail is None:
-            tail = normed.new_zeros(normed.shape[0], self.config.taps - 1, normed.shape[2])
+        normed, tail = self.norm_memory(x_BLD), self._tail(x_BLD, state)
+        k_BLK, v_BLK = self._cards(normed, tail[:, self.config.hindsight :])
         tail = torch.cat((tail, normed), dim=1)[:, normed.shape[1] :]  # as long as it was
         num_read = x_BLD.shape[1] + (0 if state is None else state.num_read)
         return x_BLD, k_BLK, v_BLK, ReadState(tuple(layers), tail, num_read)
+
+    def write(
+        self, x_BLD: Float[Tensor, "B L D"], state: ReadState | None = None, *, ended: bool = True
+    ) -> tuple[Float[Tensor, "B W K"], Float[Tensor, "B W K"]]:
+        """Return the cards that a memory keeps, with hindsight.
+
+        ``x_BLD`` are tokens as `read`, ``state`` that before them. Cards begin ``hindsight``
+        tokens before these, where the last call left off, and go on to as many before their end,
+        or, where the stream has ``ended``, to the end. Written in pieces equals written at once.
+        """
+        wait, normed = self.config.hindsight, self.norm_memory(x_BLD)
+        tail = self._tail(x_BLD, state)
+        cut = tail.shape[1] - wait
+        known = torch.cat((tail[:, cut:], normed), dim=1)
+        later = 0 if self.hindsight is None else self.hindsight(known)
+        k_BWK, v_BWK = self._cards(known, tail[:, :cut], later)
+        first = wait - min(wait, 0 if state is None else state.num_read)  # none stands before it
+        last = known.shape[1] - (0 if ended else wait)
+        return k_BWK[:, first:last], v_BWK[:, first:last]
+
+    def _tail(self, x_BLD: Tensor, state: ReadState | None) -> Tensor:
+        """Return what stands before these tokens and is still needed, nothing at the beginning."""
+        if state is not None:
+            return state.tail_BJD
+        return x_BLD.new_zeros(
+            x_BLD.shape[0], self.config.taps - 1 + self.config.hindsight, x_BLD.shape[2]
+        )
+
+    def _cards(
+        self, normed_BLD: Tensor, tail_BJD: Tensor, later_BLD: Tensor | int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Return keys and values of tokens behind a tail, the keys with what comes later."""
+        k_BLK = self.memory_k(self.convolution_k(normed_BLD, tail_BJD) + later_BLD)
+        # Before the first token is none: its key starts as nought, whose gradient needs a floor.
+        k_BLK = F.normalize(k_BLK.float(), dim=-1, eps=KEY_FLOOR).to(k_BLK.dtype)
+        return k_BLK, self.memory_v(self.convolution_v(normed_BLD, tail_BJD))
 
     def answer(self, x_RD: Float[Tensor, "R D"], look: Look) -> Float[Tensor, "R V"]:
         """Return next-token logits of rows that were read, each asking what ``look`` shows it."""
@@ -274,9 +337,10 @@ class LM(nn.Module):
         """Return next-token logits of every token, each seeing its own row up to itself."""
         batch, length = ids_BL.shape
         x_BLD, k_BLK, v_BLK, _ = self.read(self.embed(ids_BL))
-        place = torch.arange(length, device=ids_BL.device)
+        late_BLK, _ = self.write(x_BLD)
+        place, wait = torch.arange(length, device=ids_BL.device), self.config.hindsight
         logits = [
-            self.answer(x_BLD[b], Look.causal(k_BLK[b], v_BLK[b], position_R=place))
+            self.answer(x_BLD[b], Look.behind([], (late_BLK[b], k_BLK[b], v_BLK[b]), place, wait))
             for b in range(batch)
         ]
         return torch.stack(logits)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 # Words of each kind of name: shape (the first is nothing), colour, motion, direction, the steps on
 # the screen across and along, the camera's motion (the first is none), and events (likewise).
-NUM_WORDS = (8, 12, 9, 5, 3, 3, 12, 9)
-MOSTLY_FIRST = (0, 6, 7)  # kinds whose first word is right nearly everywhere
+NUM_WORDS = (8, 12, 9, 5, 3, 3, 12, 7)
+MOSTLY_FIRST = (0, 6, 7)  # kinds whose first word is mostly right: shape, camera, event
 UNNAMED = -100  # what nobody is asked for
 
 
@@ -39,9 +39,9 @@ def naming_loss(
 ) -> tuple[Tensor, list[float | None]]:
     """Return the mean over kinds of the nats a name, and which share of each kind is right.
 
-    ``names_LN`` holds a word's number for each kind, or `UNNAMED`. Where the first word is right
-    nearly everywhere (`MOSTLY_FIRST`) it counts as a kind of its own, and has no share: whoever
-    always says it would seldom be wrong and never of use.
+    ``names_LN`` holds a word's number for each kind, or `UNNAMED`. Where the first word is mostly
+    right (`MOSTLY_FIRST`) it counts as a kind of its own, and has no share: whoever always says it
+    would seldom be wrong and never of use.
     """
     losses: list[Tensor] = []
     right: list[float | None] = []

@@ -8,8 +8,9 @@ a card: heads and rows together are the rows of one matrix product.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -41,6 +42,38 @@ class Look:
     def causal(cls, k_SK: Tensor, v_SK: Tensor, *, position_R: Tensor) -> "Look":
         """Look at one memory in hand, each row as far as its own position (0 is the first)."""
         return cls(lambda: iter([(k_SK, v_SK, 0)]), position_R, position_R + 1)
+
+    @classmethod
+    def behind(
+        cls,
+        before: Sequence[tuple[Tensor, Tensor]],
+        own: tuple[Tensor, Tensor, Tensor],
+        place_R: Tensor,
+        wait: int,
+    ) -> "Look":
+        """Look at all of what lies before a sequence of L tokens, and at that up to one's place.
+
+        ``before`` are keys and values. ``own`` are keys written ``wait`` tokens late, keys written
+        at once, and values, each (L, K): a row sees late ones from so far away on that they know
+        nothing of what follows it, and of its nearest ``wait`` cards those written at once.
+        """
+        late_LK, early_LK, v_LK = own
+        length, num_before = len(v_LK), sum(len(v) for _, v in before)
+        parts = [*before, (late_LK, v_LK), *([(early_LK, v_LK)] if wait else [])]
+        k_SK, v_SK = (torch.cat([cards[i] for cards in parts]) for i in (0, 1))
+        position_R = num_before + place_R
+        if not wait:
+            return cls.causal(k_SK, v_SK, position_R=position_R)
+
+        @lru_cache(maxsize=1)  # the same for every layer
+        def view(first: int, size: int) -> tuple[Tensor, Tensor]:
+            card = torch.arange(first, first + size, dtype=torch.int32, device=place_R.device)
+            is_early = card >= num_before + length
+            distance = position_R.int()[:, None] - torch.where(is_early, card - length, card)
+            near, there = (distance >= 0) & (distance < wait), card < num_before
+            return torch.where(is_early, near, there | (distance >= wait)), distance
+
+        return cls(lambda: iter([(k_SK, v_SK, 0)]), position_R, position_R + 1, view=view)
 
 
 def recall(

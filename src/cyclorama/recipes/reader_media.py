@@ -1,12 +1,12 @@
 """What a reader's stage draws besides text: cards, clips, films, voices, noise.
 
 Picture a projection booth next to the reading room. Before the lesson the reels are made, engine
-clips with their questions and spoken words (50 ms each), and put on shelves beside
-the run's folder, where the next run finds them. A step is of one kind: text, or rows of one kind of
-media, drawn by the shares of the stage; so rows are as long as their kind, and little padding is
-read. Of clips, questions are one kind and captions another. Rows with media see only themselves,
-but for films and sounds where the stage shares: those are stretches of one film or sound of ten
-hours, in which nothing is shown or said twice.
+clips with their questions and spoken words (50 ms each), and put on shelves beside the run's
+folder, where the next run finds them. A step is of one kind: text, or rows of one kind of media,
+drawn by the shares of the stage; so rows are as long as their kind, and little padding is read. Of
+clips, questions are one kind and captions another. Rows with media see only themselves, but for
+films and sounds where the stage shares: those are stretches of one film or sound of ten hours, in
+which nothing is shown or said twice.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from pydantic import Field
 from torch.utils.data import ConcatDataset
 
 from cyclorama.config import Config
-from cyclorama.data.asked_clips import asked_clips
+from cyclorama.data.asked_clips import TRUTH, asked_clips
 from cyclorama.data.instants import Stretch, draw_stretches
 from cyclorama.data.media_rows import (
     LATEST_S,
@@ -62,18 +62,18 @@ TEXT = "text"
 ROUNDS = 3  # of questions about a clip
 
 
-class StretchTokens(NamedTuple):
+class Density(NamedTuple):
     """Tokens of a second with its share of a stamp, and of all questions about one thing.
 
     Things are hidden at multiples of ``grain_s``; a film shows one frame a second.
     """
 
-    second: int
-    needle: int
+    second_tokens: int
+    needle_tokens: int
     grain_s: int
 
 
-STRETCHES = {"films": StretchTokens(25, 60, 1), "sounds": StretchTokens(27, 34, STAMP_EVERY_S)}
+STRETCHES = {"films": Density(25, 60, 1), "sounds": Density(27, 34, STAMP_EVERY_S)}
 
 
 class MediaConfig(Config):
@@ -149,7 +149,7 @@ def open_shelves(
         clips = ConcatDataset(
             [
                 render_cache(
-                    directory / f"asked-{live.domain}-{live.num_clips}-{ROUNDS}",
+                    directory / f"asked{TRUTH}-{live.domain}-{live.num_clips}-{ROUNDS}",
                     live,
                     num_workers=config.num_workers,
                     progress=told(f"clips of {live.domain}"),
@@ -206,17 +206,17 @@ def _laid_out(
     rng: np.random.Generator, kind: str, num_rows: int, length: int
 ) -> tuple[list[Stretch], int, int]:
     """Return stretches of one recording of hours, how many seconds each has, and things hidden."""
-    tokens = STRETCHES[kind]
+    density = STRETCHES[kind]
     num_needles = max(1, length // NEEDLE_EVERY)
-    length_s = (length - tokens.needle * num_needles - SPARE) // tokens.second
-    length_s -= length_s % tokens.grain_s
-    num_needles = min(num_needles, length_s // tokens.grain_s - 1)
+    length_s = (length - density.needle_tokens * num_needles - SPARE) // density.second_tokens
+    length_s -= length_s % density.grain_s
+    num_needles = min(num_needles, length_s // density.grain_s - 1)
     stretches = draw_stretches(
         rng,
         num_rows,
         length_s=length_s,
         num_places=num_needles + 1,
-        grain_s=tokens.grain_s,
+        grain_s=density.grain_s,
         latest_s=LATEST_S,
     )
     return stretches, length_s, num_needles

@@ -20,7 +20,7 @@ from cyclorama.data.media_rows import MediaRow
 from cyclorama.data.named_squares import NAMES
 from cyclorama.data.needle_stream import joined
 from cyclorama.data.passages import MEDIUM
-from cyclorama.models.lm import LM, ReadState
+from cyclorama.models.lm import LM, LMConfig, ReadState
 from cyclorama.nn.naming import naming_loss
 from cyclorama.nn.recall import Look
 from cyclorama.nn.spelling import spelling_loss
@@ -66,6 +66,15 @@ class Illustrated:
         if state is None:  # what continues a sequence has words only
             self.walked.extend(found[0])
         return found
+
+    def write(self, x_BLD: Tensor) -> tuple[Tensor, Tensor]:
+        """Write the cards of whole sequences as the reader does."""
+        return self.lm.write(x_BLD)
+
+    @property
+    def config(self) -> LMConfig:
+        """The reader's own."""
+        return self.lm.config
 
     def answer(self, x_RD: Tensor, look: Look) -> Tensor:
         """Answer as the reader does."""

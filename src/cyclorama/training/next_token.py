@@ -72,27 +72,6 @@ def pick_rows(
     return rows // length, rows % length
 
 
-def crossbatch_look(
-    k_MK: Tensor, v_MK: Tensor, *, own_R: Tensor, place_R: Tensor, length: int
-) -> Look:
-    """Show rows the cards of M / L sequences: their own up to themselves, all of the others.
-
-    The other sequences count as read before, each row's neighbours in the batch being nearest.
-    """
-    num = len(k_MK) // length
-    before_RM = (own_R[:, None] - torch.arange(num, device=own_R.device)) % num * length
-    first_RM = (before_RM + place_R[:, None]).int()  # how far each sequence's first card is
-
-    @lru_cache(maxsize=1)  # the same for every layer
-    def view(first: int, size: int) -> tuple[Tensor, Tensor]:
-        card = torch.arange(first, first + size, dtype=torch.int32, device=own_R.device)
-        distance = first_RM[:, card // length] - card % length
-        return distance >= 0, distance  # of a sequence that lies before, all is
-
-    seen_R = place_R + 1 + (num - 1) * length
-    return Look(lambda: iter([(k_MK, v_MK, 0)]), place_R, seen_R, view=view)
-
-
 def apart_look(
     k_MK: Tensor, v_MK: Tensor, *, own_R: Tensor, place_R: Tensor, num_before: int, length: int
 ) -> Look:
@@ -119,11 +98,9 @@ def next_token_loss(
     model: nn.Module, batch: TokenBatch, *, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the weighted mean cross-entropy of the judged rows, and how many answers are right."""
-    ids_BL, weights_BL, answer = batch.ids_BL, batch.weights_BL, _answer_alone
+    ids_BL, weights_BL, answer = batch.ids_BL, batch.weights_BL, _answer_each
     if batch.asked is not None:
         ids_BL, weights_BL, answer = batch.asked.ids_QL, batch.asked.weights_QL, _answer_apart
-    elif batch.crossbatch:
-        answer = _answer_together
     own_R, target_R = pick_rows(weights_BL, batch.max_rows, generator=generator)
     place_R = target_R - 1  # the row that predicts a token stands before it
     logits_RV = answer(model, batch, own_R=own_R, place_R=place_R).float()
@@ -140,30 +117,26 @@ def next_token_loss(
     return (losses_R * weights_R).sum() / weights_R.sum(), metrics
 
 
-def _answer_alone(model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R: Tensor) -> Tensor:
-    """Return logits of rows (sorted) that ask their own sequence: B small looks, no large one."""
-    places = place_R.split(own_R.bincount(minlength=len(batch.ids_BL)).tolist())
-    parts = []
-    for (x_LD, k_LK, v_LK), place in zip(_read_each(model, batch.ids_BL), places, strict=True):
-        if len(place):
-            even = F.pad(place, (0, -len(place) % ROWS_TOGETHER))
-            logits = model.answer(x_LD[even], Look.causal(k_LK, v_LK, position_R=even))
-            parts.append(logits[: len(place)])
-    return torch.cat(parts)
+def _answer_each(model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R: Tensor) -> Tensor:
+    """Return logits of rows (sorted) that ask their own sequence, and all others if they see them.
 
-
-def _answer_together(
-    model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R: Tensor
-) -> Tensor:
-    """Return logits of rows that ask all sequences of the batch, and the strangers' as well."""
-    length = batch.ids_BL.shape[1]
+    The others count as read before, the neighbour in the batch being nearest.
+    """
     sequences = list(_read_each(model, batch.ids_BL))
     with torch.no_grad():
         strangers = list(_read_each(model, batch.extra_EL))
-    k_MK, v_MK = (torch.cat([cards[i] for cards in (*sequences, *strangers)]) for i in (1, 2))
-    look = crossbatch_look(k_MK, v_MK, own_R=own_R, place_R=place_R, length=length)
-    x_BLD = torch.stack([x_LD for x_LD, _, _ in sequences])
-    return model.answer(x_BLD[own_R, place_R], look)
+    cards = [(late_LK, v_LK) for _, late_LK, _, v_LK in (*sequences, *strangers)]
+    places = place_R.split(own_R.bincount(minlength=len(sequences)).tolist())
+    parts = []
+    for number, ((x_LD, *own), place) in enumerate(zip(sequences, places, strict=True)):
+        if not len(place):
+            continue
+        others = [*cards[number + 1 :], *cards[:number]] if batch.crossbatch else []
+        even = F.pad(place, (0, -len(place) % ROWS_TOGETHER))
+        late_LK, early_LK, v_LK = own
+        look = Look.behind(others, (late_LK, early_LK, v_LK), even, model.config.hindsight)
+        parts.append(model.answer(x_LD[even], look)[: len(place)])
+    return torch.cat(parts)
 
 
 def _answer_apart(model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R: Tensor) -> Tensor:
@@ -176,7 +149,8 @@ def _answer_apart(model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R
     places = place_R.split(own_R.bincount(minlength=len(ids_QL)).tolist())
     parts, first = [], 0
     for rows, num in zip(batch.ids_BL.split(some), num_asked.split(some), strict=True):
-        _, k_BLK, v_BLK, state = model.read(model.embed(rows))
+        x_BLD, _, _, state = model.read(model.embed(rows))
+        k_BLK, v_BLK = model.write(x_BLD)
         if not num.any():  # read all the same: what lies in frames is named (`media_tokens`)
             continue
         each = torch.arange(len(rows)).repeat_interleave(num)
@@ -213,14 +187,17 @@ def _answer_behind(
     return model.answer(x_NLD[own_R, place_R], look)[: len(own_R) - even]
 
 
-def _read_each(model: nn.Module, ids_BL: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield tokens, keys and values of each sequence; a few are read at once, `READ_TOGETHER`.
+def _read_each(model: nn.Module, ids_BL: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Yield tokens, keys written late and at once, and values of each sequence.
 
-    What layers pass on then stays in the processor's cache: a step is 1.2 times faster.
+    A few are read at once, `READ_TOGETHER`: what layers pass on then stays in the processor's
+    cache, and a step is 1.2 times faster.
     """
     some = max(1, READ_TOGETHER // ids_BL.shape[1])
-    for x_BLD in model.embed(ids_BL).split(some) if len(ids_BL) else ():
-        yield from zip(*model.read(x_BLD)[:3], strict=True)
+    for embedded_BLD in model.embed(ids_BL).split(some) if len(ids_BL) else ():
+        x_BLD, early_BLK, v_BLK, _ = model.read(embedded_BLD)
+        late_BLK, _ = model.write(x_BLD)
+        yield from zip(x_BLD, late_BLK, early_BLK, v_BLK, strict=True)
 
 
 def _mean(values: Tensor, chosen: Tensor) -> float:
