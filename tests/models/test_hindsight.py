@@ -6,6 +6,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 
+from cyclorama.inference.files import ids_item
+from cyclorama.inference.memory_file import open_reading, read_to_file
+from cyclorama.inference.messages import Stream
 from cyclorama.inference.text import Reader, continue_all, read_tokens
 from cyclorama.models.lm import LM, LMS
 from cyclorama.nn import cache
@@ -109,3 +112,19 @@ def test_what_is_read_later_is_known_to_the_last_cards_of_before(lm, ids, cut, m
     np.testing.assert_array_equal(both.ids, whole.ids)
     same = read_tokens(reader, [], after=first, memory_dtype="float64")
     torch.testing.assert_close(same.memory.k_SK, first.memory.k_SK)
+
+
+@pytest.mark.parametrize("cut", [2, 20])
+def test_a_reading_that_rested_on_disk_goes_on_as_one_in_hand(lm, ids, cut, tmp_path):
+    reader, document, path = Reader(lm, "none"), ids[0].numpy(), tmp_path / "first.memory"
+    first = document[:cut].astype(np.uint16)
+    read_to_file(reader, Stream((ids_item(first),), ()), path=path, memory_dtype="int8")
+    rest = {"after": open_reading(path, reader), "memory_dtype": "int8", "piece": 3}
+    both = read_tokens(reader, document[cut:], **rest)
+    whole = read_tokens(reader, document, memory_dtype="int8")
+    assert both.memory.num_cards == LENGTH
+    for one, other in (
+        (both.memory.k_SK, whole.memory.k_SK),
+        (both.memory.v_SK, whole.memory.v_SK),
+    ):
+        assert (one.int() - other.int()).abs().max() <= 1  # of 127

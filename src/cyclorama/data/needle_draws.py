@@ -99,6 +99,7 @@ def value_among(
     ``drawn`` are values by kind, and grows. Without such neighbours the first token of a value
     would tell the rest, in any text but a very long one.
     """
+    kind = pick(rng, _MIXED) if kind == "mixed" else kind
     value = draw_value(rng, kind, avoid=avoid)
     known = drawn.setdefault(kind, [])
     if known and rng.random() < _NEAR_VALUE_SHARE:
@@ -124,7 +125,7 @@ def near_value(rng: np.random.Generator, value: str, *, kind: str) -> str:
         return mark.join([*parts[:kept], *others[kept:]])
     place = int(rng.integers(min(len(parts), len(others))))
     part, end = parts[place], others[place]
-    kept = int(rng.integers(place == 0, len(part) + (place > 0)))
+    kept = int(rng.integers(place == 0, max(2, len(part) + (place > 0))))
     joined = part[:kept] + end[kept:] or end
     return mark.join([*parts[:place], joined, *others[place + 1 :]])
 

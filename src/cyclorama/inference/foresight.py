@@ -4,7 +4,9 @@ Picture a finger moving along a page that is known: at chosen places it stops, a
 what comes next from everything before it. Nothing is generated, so thousands of places share one
 reading: the stream is walked once, the rows before the chosen places are kept, and at the end they
 ask the memory, each as far as its own position. The answer to a question that stands in the stream
-would be written exactly so if, and only if, the likeliest token is right at each of its places.
+would be written exactly so if, and only if, the likeliest token is right at each of its places; but
+for a reader with ``hindsight``, whose nearest cards are written at once here, and with what it
+knows of them where a stream has ended and is asked (`text`).
 """
 
 from collections.abc import Iterator, Sequence

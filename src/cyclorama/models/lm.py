@@ -74,7 +74,7 @@ class LMConfig(Config):
     cross_heads: int = 4
     distant_heads: int = 1  # of the cross heads, how many have the bias on distance
     cross_hidden: int = 512
-    hindsight: int = 0  # tokens after its own that a card's key knows; 0: it is written at once
+    hindsight: int = 0  # tokens that a card's key waits for, its own being one; 0: none
     experts: Literal["sparse", "soft"] = "sparse"
     reads: tuple[Literal["pictures", "sound"], ...] = ()  # besides text
     stem_hidden: int = 256
@@ -297,8 +297,9 @@ class LM(nn.Module):
         """Return the cards that a memory keeps, with hindsight.
 
         ``x_BLD`` are tokens as `read`, ``state`` that before them. Cards begin ``hindsight``
-        tokens before these, where the last call left off, and go on to as many before their end,
-        or, where the stream has ``ended``, to the end. Written in pieces equals written at once.
+        tokens before these and go on to as many before their end, or, where the stream has
+        ``ended``, to the end: if it goes on all the same, these come once more and know more.
+        Written in pieces equals written at once.
         """
         wait, normed = self.config.hindsight, self.norm_memory(x_BLD)
         tail = self._tail(x_BLD, state)
@@ -365,8 +366,9 @@ LMS = {
         cross_heads=2,
         cross_hidden=64,
     ),
-    "nano": LMConfig(),
+    "nano": LMConfig(hindsight=64),
     "base": LMConfig(
+        hindsight=64,
         width=512,
         depth=6,
         num_heads=8,

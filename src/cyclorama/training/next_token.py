@@ -150,9 +150,9 @@ def _answer_apart(model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R
     parts, first = [], 0
     for rows, num in zip(batch.ids_BL.split(some), num_asked.split(some), strict=True):
         x_BLD, _, _, state = model.read(model.embed(rows))
-        k_BLK, v_BLK = model.write(x_BLD)
         if not num.any():  # read all the same: what lies in frames is named (`media_tokens`)
             continue
+        k_BLK, v_BLK = model.write(x_BLD)
         each = torch.arange(len(rows)).repeat_interleave(num)
         asked_QL = ids_QL[first : first + len(each)]
         behind = model.read(model.embed(asked_QL), state.take(each))[:3]
@@ -196,7 +196,7 @@ def _read_each(model: nn.Module, ids_BL: Tensor) -> Iterator[tuple[Tensor, Tenso
     some = max(1, READ_TOGETHER // ids_BL.shape[1])
     for embedded_BLD in model.embed(ids_BL).split(some) if len(ids_BL) else ():
         x_BLD, early_BLK, v_BLK, _ = model.read(embedded_BLD)
-        late_BLK, _ = model.write(x_BLD)
+        late_BLK = model.write(x_BLD)[0] if model.config.hindsight else early_BLK
         yield from zip(x_BLD, late_BLK, early_BLK, v_BLK, strict=True)
 
 
