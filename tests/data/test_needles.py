@@ -299,13 +299,15 @@ def begin_alike(values):
 
 def test_values_get_neighbours_among_those_that_were_drawn():
     drawn: dict[str, list[str]] = {}
-    values = [value_among(rng_of(seed), "number", drawn) for seed in range(300)]
+    values = [value_among(rng_of(seed), "number", drawn=drawn) for seed in range(300)]
     assert drawn == {"number": values}
     assert 0.1 < begin_alike(values) < 0.4  # of two in five that are near some other, half
     years = {str(year) for year in range(1000, 2100)}
     free = {str(year) for year in range(1600, 1650)}
     for seed in range(20):
-        assert value_among(rng_of(seed), "year", {"year": ["1600"]}, avoid=years - free) in free
+        assert (
+            value_among(rng_of(seed), "year", drawn={"year": ["1600"]}, avoid=years - free) in free
+        )
 
 
 def test_a_training_batch_has_such_neighbours_and_sets_to_judge_by_have_none():

@@ -90,8 +90,8 @@ def draw_value(rng: np.random.Generator, kind: str, *, avoid: Container[str] = (
 def value_among(
     rng: np.random.Generator,
     kind: str,
-    drawn: dict[str, list[str]],
     *,
+    drawn: dict[str, list[str]],
     avoid: Container[str] = (),
 ) -> str:
     """Return a value as `draw_value` does; at times one that begins as one of ``drawn`` does.

@@ -122,7 +122,7 @@ def _set_of(
         if known.values is None:
             value = draw_value(rng, template.value, avoid=avoid)
         else:
-            value = value_among(rng, template.value, known.values, avoid=avoid)
+            value = value_among(rng, template.value, drawn=known.values, avoid=avoid)
         values.add(value)
         needles.append(_needle(rng, template, key, value))
     if kind == "absent":

@@ -340,11 +340,11 @@ class LM(nn.Module):
         x_BLD, k_BLK, v_BLK, _ = self.read(self.embed(ids_BL))
         late_BLK, _ = self.write(x_BLD)
         place, wait = torch.arange(length, device=ids_BL.device), self.config.hindsight
-        logits = [
-            self.answer(x_BLD[b], Look.behind([], (late_BLK[b], k_BLK[b], v_BLK[b]), place, wait))
-            for b in range(batch)
+        looks = [
+            Look.behind([], own=own, place_R=place, wait=wait)
+            for own in zip(late_BLK, k_BLK, v_BLK, strict=True)
         ]
-        return torch.stack(logits)
+        return torch.stack([self.answer(x_BLD[b], looks[b]) for b in range(batch)])
 
 
 START_SCALE, MAX_SCALE, KEY_FLOOR = 16.0, 96.0, 1e-2

@@ -47,6 +47,7 @@ class Look:
     def behind(
         cls,
         before: Sequence[tuple[Tensor, Tensor]],
+        *,
         own: tuple[Tensor, Tensor, Tensor],
         place_R: Tensor,
         wait: int,

@@ -133,8 +133,7 @@ def _answer_each(model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R:
             continue
         others = [*cards[number + 1 :], *cards[:number]] if batch.crossbatch else []
         even = F.pad(place, (0, -len(place) % ROWS_TOGETHER))
-        late_LK, early_LK, v_LK = own
-        look = Look.behind(others, (late_LK, early_LK, v_LK), even, model.config.hindsight)
+        look = Look.behind(others, own=tuple(own), place_R=even, wait=model.config.hindsight)
         parts.append(model.answer(x_LD[even], look)[: len(place)])
     return torch.cat(parts)
 
