@@ -145,6 +145,7 @@ def flat_table(reader: Reader, lengths: Sequence[int]) -> list[str]:
         "|--:|--:|--:|--:|--:|",
     ]
     first = 0.0
+    read_tokens(reader, random_ids(lengths[0], reader)[:8192], memory_dtype="int8")  # to be warm
     for length in lengths:
         ids = random_ids(length, reader)
         took = seconds(lambda ids=ids: read_tokens(reader, ids, memory_dtype="int8"))

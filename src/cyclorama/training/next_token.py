@@ -128,13 +128,13 @@ def _answer_each(model: nn.Module, batch: TokenBatch, *, own_R: Tensor, place_R:
     cards = [(late_LK, v_LK) for _, late_LK, _, v_LK in (*sequences, *strangers)]
     places = place_R.split(own_R.bincount(minlength=len(sequences)).tolist())
     parts = []
-    for number, ((x_LD, *own), place) in enumerate(zip(sequences, places, strict=True)):
+    for number, (sequence, place) in enumerate(zip(sequences, places, strict=True)):
         if not len(place):
             continue
         others = [*cards[number + 1 :], *cards[:number]] if batch.crossbatch else []
         even = F.pad(place, (0, -len(place) % ROWS_TOGETHER))
-        look = Look.behind(others, own=tuple(own), place_R=even, wait=model.config.hindsight)
-        parts.append(model.answer(x_LD[even], look)[: len(place)])
+        look = Look.behind(others, own=sequence[1:], place_R=even, wait=model.config.hindsight)
+        parts.append(model.answer(sequence[0][even], look)[: len(place)])
     return torch.cat(parts)
 
 
