@@ -8,13 +8,8 @@ import numpy as np
 import pytest
 
 from cyclorama.data.needle_draws import draw_key, draw_value, near_key, near_value, value_among
-from cyclorama.data.needle_words import (
-    CATEGORIES,
-    TEST_NOUNS,
-    TEST_TEMPLATES,
-    TRAIN_NOUNS,
-    TRAIN_TEMPLATES,
-)
+from cyclorama.data.needle_families import TEMPLATES as SPLITS
+from cyclorama.data.needle_words import CATEGORIES, TEST_NOUNS, TEST_TEMPLATES, TRAIN_NOUNS
 from cyclorama.data.needles import (
     ABSENT,
     ANSWER,
@@ -36,8 +31,7 @@ from cyclorama.data.tokenizer import EOS, PAD, load_tokenizer
 
 TEXTS = generated_texts(20_000)
 TOKENIZER = load_tokenizer()
-SPLITS = {"train": TRAIN_TEMPLATES, "test": TEST_TEMPLATES}
-TEMPLATES = {t.name: t for t in (*TRAIN_TEMPLATES, *TEST_TEMPLATES)}
+TEMPLATES = {t.name: t for split in SPLITS.values() for t in split}
 
 
 def rng_of(seed):
@@ -205,16 +199,29 @@ def test_sets_are_what_they_are_called(kind, split):
 
 
 def test_held_out_families_and_nouns_are_never_drawn_for_training():
-    assert len(TRAIN_TEMPLATES) >= 14
-    assert len(TEST_TEMPLATES) >= 4
-    assert len(TEMPLATES) == len(TRAIN_TEMPLATES) + len(TEST_TEMPLATES)
+    assert len(SPLITS["train"]) >= 190
+    assert len(SPLITS["test"]) == 20
+    assert len(TEMPLATES) == len(SPLITS["train"]) + len(SPLITS["test"])
     assert not set(TRAIN_NOUNS) & set(TEST_NOUNS)
     rng = rng_of(12)
-    drawn = {split: [draw_needle(rng, split=split) for _ in range(400)] for split in SPLITS}
+    drawn = {split: [draw_needle(rng, split=split) for _ in range(2500)] for split in SPLITS}
     for split, templates in SPLITS.items():
         assert {n.family for n in drawn[split]} == {template.name for template in templates}
     nouns = {n.key.split("-")[-1] for n in drawn["train"] if "-" in n.key}
     assert not nouns & set(TEST_NOUNS)
+
+
+def test_training_tells_of_nothing_that_is_held_out():
+    """No wording of a held-out family, and of the first ten none of what they tell about."""
+
+    def said(template):
+        return {text.lower() for text in (*template.statements, *template.questions)}
+
+    training = set().union(*(said(template) for template in SPLITS["train"]))
+    assert not training & set().union(*(said(template) for template in SPLITS["test"]))
+    subjects = {t.name.split("_")[0] for t in TEST_TEMPLATES} - {"city", "sandwich"}
+    assert len(subjects) == 8
+    assert not subjects & {word for text in training for word in re.findall("[a-z]+", text)}
 
 
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=lambda template: template.name)

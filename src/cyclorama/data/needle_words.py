@@ -2,10 +2,11 @@
 
 Picture two drawers: one of sentences with two holes ("The magic number for {key} is {value}."),
 one of words that fit the holes, alone or joined. Families in TEST_TEMPLATES and nouns in
-TEST_NOUNS are never used for training. Sources: the RULER wording (2404.06654, appendix B) among
-the training families; the city number of Large World Model (2402.08268) and the sandwich of the
-first needle test (gkamradt) among the held-out ones. Leaves out how keys and values are put
-together (`needle_draws`) and where needles go (`needles`).
+TEST_NOUNS are never used for training; more families of both sorts are in `needle_families`.
+Sources: the RULER wording (2404.06654, appendix B) among the training families; the city number of
+Large World Model (2402.08268) and the sandwich of the first needle test (gkamradt) among the
+held-out ones. Leaves out how keys and values are put together (`needle_draws`) and where needles go
+(`needles`).
 """
 
 from dataclasses import dataclass
@@ -346,4 +347,3 @@ TEST_TEMPLATES = (
          "On what date did they uncork the last wine from {key}?"),
     ),
 )  # fmt: skip
-TEMPLATES = {"train": TRAIN_TEMPLATES, "test": TEST_TEMPLATES}

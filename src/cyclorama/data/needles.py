@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cyclorama.data.needle_draws import draw_key, draw_value, near_key, pick, value_among
+from cyclorama.data.needle_families import TEMPLATES
 from cyclorama.data.needle_grammar import made_template
 from cyclorama.data.needle_stream import (
     ABSENT,
@@ -34,7 +35,7 @@ from cyclorama.data.needle_stream import (
     text_part,
 )
 from cyclorama.data.needle_tasks import dictionary_sequence, label_map_sequence
-from cyclorama.data.needle_words import TEMPLATES, Template
+from cyclorama.data.needle_words import Template
 from cyclorama.data.seams import at_seams
 from cyclorama.data.texts import Texts
 from cyclorama.data.tokenizer import load_tokenizer

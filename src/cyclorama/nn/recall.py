@@ -9,6 +9,7 @@ a card: heads and rows together are the rows of one matrix product.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -103,7 +104,7 @@ def recall(
         if total is None and following is None:  # all there is, as in training
             found = _Whole.apply(queries_RNK, k_SK, v_SK, slope_M, seen_RS, far_RS)
             return found.to(q_RNK.dtype)
-        scores = _scores(queries_RNK, k_SK.float(), slope_M, seen_RS=seen_RS, far_RS=far_RS)
+        scores = _scores(queries_RNK, k_SK, slope_M, seen_RS=seen_RS, far_RS=far_RS)
         part = _weigh(scores, v_SK)
         total = part if total is None else merge(total, part)
         piece, following = following, next(pieces, None)
@@ -115,12 +116,30 @@ def _scores(
     q_RNK: Tensor, k_SK: Tensor, slope_M: Tensor, *, seen_RS: Tensor | None, far_RS: Tensor
 ) -> Tensor:
     """Return the scores (R, N, S) in float32: in bfloat16 near misses of 64 would tie."""
-    scores = q_RNK @ k_SK.T
+    with _matrix_units(k_SK):
+        scores = q_RNK @ k_SK.float().T
     if len(slope_M):  # in place: to put heads together again would copy every score
         scores[:, -len(slope_M) :] -= slope_M[:, None] * far_RS[:, None]
-    if seen_RS is not None:
-        scores.masked_fill_(~seen_RS[:, None], float("-inf"))
+    if seen_RS is not None:  # added: filling by a mask that heads share takes 25 times as long
+        scores += torch.zeros_like(far_RS).masked_fill_(~seen_RS, float("-inf"))[:, None]
     return scores
+
+
+@contextmanager
+def _matrix_units(k_SK: Tensor) -> Iterator[None]:
+    """Within it a product with keys that are bfloat16 may use the processor's units for these.
+
+    Sums stay float32; queries are rounded as the keys were. Seven times as fast where there are
+    such units, and as without it where there are none.
+    """
+    settings = torch.backends.mkldnn.matmul
+    before = settings.fp32_precision
+    if k_SK.dtype == torch.bfloat16:
+        settings.fp32_precision = "bf16"
+    try:
+        yield
+    finally:
+        settings.fp32_precision = before
 
 
 class _Whole(torch.autograd.Function):
@@ -135,27 +154,22 @@ class _Whole(torch.autograd.Function):
     def forward(ctx: Any, *given: Any) -> Tensor:
         q_RNK, k_SK, v_SK, slope_M, seen_RS, far_RS = given
         found_RNK = v_SK.new_empty(q_RNK.shape)
-        lse_RN = q_RNK.new_empty(q_RNK.shape[:2])
-        k_float_SK = k_SK.float()
         for rows in _few(len(q_RNK)):
-            scores = _scores(q_RNK[rows], k_float_SK, slope_M, **_seen(seen_RS, far_RS, rows))
-            mean, lse_RN[rows] = _weigh(scores, v_SK)
-            found_RNK[rows] = mean.to(v_SK.dtype)
-        lse_RN.masked_fill_(lse_RN.isinf(), 0)  # of rows that see nothing
-        ctx.save_for_backward(*given, found_RNK, lse_RN)
+            scores = _scores(q_RNK[rows], k_SK, slope_M, **_seen(seen_RS, far_RS, rows))
+            found_RNK[rows] = _mean(_softmax(scores, scores.amax(dim=-1)), v_SK)
+        ctx.save_for_backward(*given, found_RNK)
         return found_RNK
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        q_RNK, k_SK, v_SK, slope_M, seen_RS, far_RS, found_RNK, lse_RN = ctx.saved_tensors
+        q_RNK, k_SK, v_SK, slope_M, seen_RS, far_RS, found_RNK = ctx.saved_tensors
         dtype, num_biased = v_SK.dtype, len(slope_M)
         q_grad, slope_grad = torch.empty_like(q_RNK), torch.zeros_like(slope_M)
         k_grad, v_grad = (torch.zeros_like(cards, dtype=torch.float32) for cards in (k_SK, v_SK))
-        k_float_SK = k_SK.float()
         for rows in _few(len(q_RNK)):
-            scores = _scores(q_RNK[rows], k_float_SK, slope_M, **_seen(seen_RS, far_RS, rows))
-            weights = scores.sub_(lse_RN[rows][..., None]).exp_()
+            scores = _scores(q_RNK[rows], k_SK, slope_M, **_seen(seen_RS, far_RS, rows))
+            weights = _softmax(scores, scores.amax(dim=-1))
             out_grad = grads[0][rows].to(dtype)
             v_grad += weights.to(dtype).flatten(0, 1).T @ out_grad.flatten(0, 1)
             mean = (out_grad.float() * found_RNK[rows].float()).sum(-1, keepdim=True)
@@ -190,9 +204,19 @@ def _view(look: Look, first: int, length: int) -> tuple[Tensor | None, Tensor]:
 
 def _weigh(scores_RNS: Tensor, v_SK: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean of values under softmax, float32, and the log-sum-exp of the scores."""
-    lse_RN = scores_RNS.logsumexp(dim=-1)
-    safe = torch.where(lse_RN.isinf(), torch.zeros_like(lse_RN), lse_RN)
-    return _mean((scores_RNS - safe[..., None]).exp(), v_SK).float(), lse_RN
+    top_RN = scores_RNS.amax(dim=-1)
+    weights_RNS = _softmax(scores_RNS, top_RN)
+    heaviest_RN = weights_RNS.amax(dim=-1).clamp(min=1e-30)  # exp(top - lse), or 0 of no cards
+    lse_RN = torch.where(top_RN.isinf(), top_RN, top_RN - heaviest_RN.log())
+    return _mean(weights_RNS, v_SK).float(), lse_RN
+
+
+def _softmax(scores_RNS: Tensor, top_RN: Tensor) -> Tensor:
+    """Return weights, 0 for rows whose highest score is -inf: they see nothing."""
+    blind_RN1 = top_RN.isinf()[..., None]
+    if not blind_RN1.any():
+        return scores_RNS.softmax(dim=-1)
+    return scores_RNS.masked_fill(blind_RN1, 0).softmax(dim=-1).masked_fill(blind_RN1, 0)
 
 
 def _mean(weights_RNS: Tensor, v_SK: Tensor) -> Tensor:

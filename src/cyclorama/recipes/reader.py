@@ -241,8 +241,8 @@ def _check_stages(stages: dict[str, ReadingConfig], reads: tuple[str, ...]) -> N
 
 
 LONG: dict[str, Any] = {
-    "batch": 4, "num_tokens": 2048, "num_needles": 28, "num_questions": 22,
-    "made_share": 0.8, "task_share": 0.05,
+    "batch": 4, "num_tokens": 2048, "num_needles": 26, "num_questions": 20,
+    "made_share": 0.5, "task_share": 0.05,
 }  # fmt: skip
 STAGES = {
     "a": ReadingConfig(
