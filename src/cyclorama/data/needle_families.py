@@ -2,11 +2,11 @@
 
 Picture a commonplace book to which many hands added: on each line one kind of fact (a dowry of
 sheep, the vet of a lame horse), told four or five times in other words, in other orders, with other
-things beside it, and asked for in words of its own. The grammar (`needle_grammar`) has numbers of
-wordings without end, and all of one cut; these have what only a writer thinks of. The held-out
-lines were written without sight of anything that training has, and training's without sight of
-them; what turned out to be of one subject with a held-out line was struck out. Leaves out keys and
-values (`needle_draws`) and the first families of either split (`needle_words`).
+things beside it, and asked for in words of its own. The grammar (`needle_grammar`) has wordings
+without end, all of one cut; these have what only a writer thinks of. Held-out lines were written
+without sight of anything that training has, and training's without sight of them; what turned out
+to be of one subject in both was struck out (decision 0011). Leaves out keys and values
+(`needle_draws`) and the first families of either split (`needle_words`).
 """
 
 import json
