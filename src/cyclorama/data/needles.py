@@ -195,7 +195,7 @@ def family_names(split: str, chosen: Many[str] = ()) -> tuple[str, ...]:
 
 
 def _families(split: str, chosen: Many[str]) -> tuple[Template, ...]:
-    names = family_names(split, chosen)
+    names = set(family_names(split, chosen))
     return tuple(template for template in TEMPLATES[split] if template.name in names)
 
 

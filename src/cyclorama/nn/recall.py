@@ -116,26 +116,28 @@ def _scores(
     q_RNK: Tensor, k_SK: Tensor, slope_M: Tensor, *, seen_RS: Tensor | None, far_RS: Tensor
 ) -> Tensor:
     """Return the scores (R, N, S) in float32: in bfloat16 near misses of 64 would tie."""
-    with _matrix_units(k_SK):
+    with _bfloat16_units(k_SK):
         scores = q_RNK @ k_SK.float().T
     if len(slope_M):  # in place: to put heads together again would copy every score
         scores[:, -len(slope_M) :] -= slope_M[:, None] * far_RS[:, None]
-    if seen_RS is not None:  # added: filling by a mask that heads share takes 25 times as long
+    if seen_RS is not None:  # added: to fill by a mask that heads share takes 12 times as long
         scores += torch.zeros_like(far_RS).masked_fill_(~seen_RS, float("-inf"))[:, None]
     return scores
 
 
 @contextmanager
-def _matrix_units(k_SK: Tensor) -> Iterator[None]:
-    """Within it a product with keys that are bfloat16 may use the processor's units for these.
+def _bfloat16_units(k_SK: Tensor) -> Iterator[None]:
+    """Within it products of float32 with keys that were bfloat16 may use units made for these.
 
-    Sums stay float32; queries are rounded as the keys were. Seven times as fast where there are
-    such units, and as without it where there are none.
+    Queries are then rounded as the keys were; sums stay float32. On processors with such units
+    scores take a third of the time (docs/lab-log.md). The switch is the process's own: another
+    thread's products of float32 are rounded meanwhile.
     """
+    if k_SK.dtype != torch.bfloat16 or k_SK.device.type != "cpu":
+        yield
+        return
     settings = torch.backends.mkldnn.matmul
-    before = settings.fp32_precision
-    if k_SK.dtype == torch.bfloat16:
-        settings.fp32_precision = "bf16"
+    before, settings.fp32_precision = settings.fp32_precision, "bf16"
     try:
         yield
     finally:
@@ -213,7 +215,7 @@ def _weigh(scores_RNS: Tensor, v_SK: Tensor) -> tuple[Tensor, Tensor]:
 
 def _softmax(scores_RNS: Tensor, top_RN: Tensor) -> Tensor:
     """Return weights, 0 for rows whose highest score is -inf: they see nothing."""
-    blind_RN1 = top_RN.isinf()[..., None]
+    blind_RN1 = (top_RN == float("-inf"))[..., None]
     if not blind_RN1.any():
         return scores_RNS.softmax(dim=-1)
     return scores_RNS.masked_fill(blind_RN1, 0).softmax(dim=-1).masked_fill(blind_RN1, 0)
