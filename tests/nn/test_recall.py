@@ -211,3 +211,17 @@ def test_a_row_that_sees_nothing_leaves_the_others_their_gradients():
     assert (every[0][1] == 0).all()
     for one, other in zip(every[1:], others[1:], strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_keys_in_bfloat16_are_multiplied_as_such_and_others_as_ever():
+    """And what the process had set for its products stands again, also after an error."""
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    q, k, v = (t.bfloat16() for t in cards())
+    look = Look.causal(k, v, position_R=CAUSAL)
+    found = recall(q, look, scale_N=SCALE, slope_M=SLOPE)
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
+    exact = causal_formula(*(t.double() for t in (q, k, v)))
+    torch.testing.assert_close(found.double(), exact, rtol=0.02, atol=0.05)
+    with pytest.raises(RuntimeError):
+        recall(q[..., :-1], look, scale_N=SCALE, slope_M=SLOPE)
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
