@@ -49,11 +49,11 @@ def record(path):
 
 
 def test_all_papers_of_an_untrained_reader(weights, tmp_path, capsys):
-    config = ReaderTests(lengths=(768, 1024), num_trials=10, num_haystacks=3)
+    config = ReaderTests(lengths=(1000, 1024), num_trials=10, num_haystacks=3)
     said: list[str] = []
     path = evaluate_reader(tmp_path, config, weights=weights, report=said.append)
     found = json.loads(path.read_text())
-    for name in ("768", "1k"):
+    for name in ("1000", "1k"):
         assert found[f"needle_text_{name}"] == 0.0
         assert found[f"needle_text_{name}_low"] == 0.0 < found[f"needle_text_{name}_high"] < 0.3
         asked = [found[f"{key}_text_{name}_asked"] for key in ("needle", "needles_1", "needles_10")]
@@ -70,9 +70,9 @@ def test_all_papers_of_an_untrained_reader(weights, tmp_path, capsys):
     trials = json.loads((tmp_path / "trials.json").read_text())
     assert len(trials["needle"]) == 2 * 10
     assert {"num_tokens", "depth", "answer", "found", "right"} <= set(trials["needle"][0])
-    assert {row["num_tokens"] for row in trials["needle"]} == {768, 1024}
+    assert {row["num_tokens"] for row in trials["needle"]} == {1000, 1024}
     assert {row["haystack"] for row in trials["needle"]} == {0, 1, 2}
-    assert len({row["depth"] for row in trials["many"] if row["num_tokens"] == 768}) == 3 + 10
+    assert len({row["depth"] for row in trials["many"] if row["num_tokens"] == 1000}) == 3 + 10
     assert read_image(tmp_path / "picture.png").std() > 0
     assert "needle_text_1k" in capsys.readouterr().out
     assert sum("haystack" in line for line in said) == 2 * (3 + 3 + 1 + 2)
