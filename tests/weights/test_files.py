@@ -14,6 +14,7 @@ from cyclorama.weights.files import (
     checksum_of,
     facts_as_text,
     load_weights,
+    mean_weights,
     save_weights,
     start_from_weights,
 )
@@ -189,3 +190,29 @@ def test_parts_of_another_size_are_named(tmp_path, shaken, changes, tensor):
 def test_facts_are_text():
     facts = facts_as_text({"name": "x", "run": {"b": [1, 2], "a": None}, "hours": 2.5})
     assert facts == {"name": "x", "run": '{"a": null, "b": [1, 2]}', "hours": "2.5"}
+
+
+def test_a_mean_is_the_mean_of_every_weight_and_names_its_parts(tmp_path, kind, model):
+    one, other = tmp_path / "one.safetensors", tmp_path / "other.safetensors"
+    save_weights(one, model, kind=kind, facts={})
+    before = load_weights(one).model.state_dict()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    save_weights(other, model, kind=kind, facts={})
+    after = load_weights(other).model.state_dict()
+    mean = tmp_path / "mean.safetensors"
+    mean_weights(mean, {str(one): 0.75, str(other): 0.25}, kind=kind)
+    found = load_weights(mean)
+    for name, value in found.model.state_dict().items():
+        wanted = 0.75 * before[name].float() + 0.25 * after[name].float()
+        torch.testing.assert_close(value.float(), wanted, rtol=1e-2, atol=1e-2)
+    shares = {checksum_of(one): 0.75, checksum_of(other): 0.25}
+    assert json.loads(found.facts["mean_of"]) == shares
+
+
+@pytest.mark.parametrize("shares", [{}, {"reader": 0.5}, {"reader": 0.7, "probe": 0.3}])
+def test_a_mean_of_what_does_not_belong_together_is_refused(tmp_path, shares):
+    with pytest.raises(ValueError, match=r"add up|holds probe"):
+        mean_weights(tmp_path / "mean.safetensors", shares, kind="reader")
+    assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ here can run code.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,6 +160,35 @@ def start_from_weights(model: nn.Module, name_or_path: str, *, kind: str) -> str
     parts = [f"new to the model: {', '.join(new)}"] if new else []
     parts += [f"left out of the weights: {', '.join(left)}"] if left else []
     return "; ".join(parts)
+
+
+def mean_weights(
+    path: Path, shares: Mapping[str, float], *, kind: str, in_bytes: bool = False
+) -> str:
+    """Write the mean of weight files (bundled names or paths), and return the checksum.
+
+    For weights of which one began from the other, or both from a third: their mean often has most
+    of what either learned (Wortsman et al. 2022, "Model soups", arXiv 2203.05482). Raises
+    ValueError when the shares do not add up to one, or the files have other configurations.
+    """
+    if not shares or abs(sum(shares.values()) - 1) > 1e-6:
+        raise ValueError(f"shares must add up to 1, got {dict(shares)}")
+    parts = {name: load_weights(find_weights(name), kind=kind) for name in shares}
+    first, *others = parts.values()
+    for name, part in parts.items():
+        if part.model.config.to_json() != first.model.config.to_json():
+            raise ValueError(f"{name} has another configuration than {next(iter(shares))}")
+    mean = {name: t.clone() for name, t in first.model.state_dict().items()}
+    for name, t in mean.items():
+        if t.is_floating_point():  # what experts count stays the first's
+            states = [part.model.state_dict()[name] for part in (first, *others)]
+            t.copy_(sum(w * one for w, one in zip(shares.values(), states, strict=True)))
+    first.model.load_state_dict(mean)
+    told = {
+        part.checksum: share for part, share in zip(parts.values(), shares.values(), strict=True)
+    }
+    facts = facts_as_text({"mean_of": told})
+    return save_weights(path, first.model, kind=kind, facts=facts, in_bytes=in_bytes)
 
 
 def facts_as_text(facts: dict[str, object]) -> dict[str, str]:
