@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-DEMO_TOKENS, NUM_FACTS, DEMO_SEED = 131_072, 4, 1
+DEMO_TOKENS, NUM_FACTS, DEMO_SEED = 131_072, 4, 0
 
 
 def read_files(

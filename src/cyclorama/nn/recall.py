@@ -104,7 +104,8 @@ def recall(
         if total is None and following is None:  # all there is, as in training
             found = _Whole.apply(queries_RNK, k_SK, v_SK, slope_M, seen_RS, far_RS)
             return found.to(q_RNK.dtype)
-        scores = _scores(queries_RNK, k_SK, slope_M, seen_RS=seen_RS, far_RS=far_RS)
+        with _bfloat16_units(k_SK):
+            scores = _scores(queries_RNK, k_SK.float(), slope_M, seen_RS=seen_RS, far_RS=far_RS)
         part = _weigh(scores, v_SK)
         total = part if total is None else merge(total, part)
         piece, following = following, next(pieces, None)
@@ -116,8 +117,7 @@ def _scores(
     q_RNK: Tensor, k_SK: Tensor, slope_M: Tensor, *, seen_RS: Tensor | None, far_RS: Tensor
 ) -> Tensor:
     """Return the scores (R, N, S) in float32: in bfloat16 near misses of 64 would tie."""
-    with _bfloat16_units(k_SK):
-        scores = q_RNK @ k_SK.float().T
+    scores = q_RNK @ k_SK.T
     if len(slope_M):  # in place: to put heads together again would copy every score
         scores[:, -len(slope_M) :] -= slope_M[:, None] * far_RS[:, None]
     if seen_RS is not None:  # added: to fill by a mask that heads share takes 12 times as long
@@ -155,9 +155,10 @@ class _Whole(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *given: Any) -> Tensor:
         q_RNK, k_SK, v_SK, slope_M, seen_RS, far_RS = given
-        found_RNK = v_SK.new_empty(q_RNK.shape)
+        found_RNK, k_float_SK = v_SK.new_empty(q_RNK.shape), k_SK.float()
         for rows in _few(len(q_RNK)):
-            scores = _scores(q_RNK[rows], k_SK, slope_M, **_seen(seen_RS, far_RS, rows))
+            with _bfloat16_units(k_SK):
+                scores = _scores(q_RNK[rows], k_float_SK, slope_M, **_seen(seen_RS, far_RS, rows))
             found_RNK[rows] = _mean(_softmax(scores, scores.amax(dim=-1)), v_SK)
         ctx.save_for_backward(*given, found_RNK)
         return found_RNK
@@ -169,8 +170,10 @@ class _Whole(torch.autograd.Function):
         dtype, num_biased = v_SK.dtype, len(slope_M)
         q_grad, slope_grad = torch.empty_like(q_RNK), torch.zeros_like(slope_M)
         k_grad, v_grad = (torch.zeros_like(cards, dtype=torch.float32) for cards in (k_SK, v_SK))
+        k_float_SK = k_SK.float()
         for rows in _few(len(q_RNK)):
-            scores = _scores(q_RNK[rows], k_SK, slope_M, **_seen(seen_RS, far_RS, rows))
+            with _bfloat16_units(k_SK):
+                scores = _scores(q_RNK[rows], k_float_SK, slope_M, **_seen(seen_RS, far_RS, rows))
             weights = _softmax(scores, scores.amax(dim=-1))
             out_grad = grads[0][rows].to(dtype)
             v_grad += weights.to(dtype).flatten(0, 1).T @ out_grad.flatten(0, 1)
