@@ -204,7 +204,7 @@ def test_held_out_families_and_nouns_are_never_drawn_for_training():
     assert len(TEMPLATES) == len(SPLITS["train"]) + len(SPLITS["test"])
     assert not set(TRAIN_NOUNS) & set(TEST_NOUNS)
     rng = rng_of(12)
-    drawn = {split: [draw_needle(rng, split=split) for _ in range(5000)] for split in SPLITS}
+    drawn = {split: [draw_needle(rng, split=split) for _ in range(20_000)] for split in SPLITS}
     for split, templates in SPLITS.items():
         assert {n.family for n in drawn[split]} == {template.name for template in templates}
     nouns = {n.key.split("-")[-1] for n in drawn["train"] if "-" in n.key}

@@ -58,6 +58,8 @@ class Plan:
 
     ``families`` empty: all of the split, a few in a batch; ``made_share`` of them give way to
     families that a grammar makes. Of the questions ``absent_share`` ask for a key that is nowhere.
+    Of the batches ``renamed_share`` have other names in their text, and ``aside_share`` of the
+    statements an aside (`disguise`).
     """
 
     num_tokens: int
@@ -67,6 +69,8 @@ class Plan:
     families: tuple[str, ...] = ()
     absent_share: float = 0.1
     made_share: float = 0.0
+    aside_share: float = 0.0
+    renamed_share: float = 0.0
     weights: Weights = Weights()
 
 

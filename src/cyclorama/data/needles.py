@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cyclorama.data.disguise import draw_windows, with_asides
 from cyclorama.data.needle_draws import draw_key, draw_value, near_key, pick, value_among
 from cyclorama.data.needle_families import TEMPLATES
 from cyclorama.data.needle_grammar import made_template
@@ -154,12 +155,15 @@ def needle_batch(
             f"num_questions must be in [0, {plan.num_needles}], got {plan.num_questions}"
         )
     written = _families(plan.split, plan.families)
-    some = rng.permutation(len(written))[: int(rng.integers(2, 9))]
+    some = rng.permutation(len(written))[: int(rng.integers(2, 17))]
     families = tuple(
         made_template(rng) if rng.random() < plan.made_share else written[i] for i in some
     )
+    families = tuple(with_asides(rng, family, share=plan.aside_share) for family in families)
     known = _Known({}, {})
-    windows = [texts.window(rng, plan.num_tokens) for _ in range(batch)]
+    windows = draw_windows(
+        rng, texts, num=batch, num_tokens=plan.num_tokens, renamed_share=plan.renamed_share
+    )
     drafts = [_fitting(rng, plan, (families, written), known=known) for _ in range(batch)]
     spoken = [load_tokenizer().decode(window) for window in windows]
     spoken += [needle.statement for needles, _ in drafts for needle in needles]

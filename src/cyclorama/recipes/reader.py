@@ -69,6 +69,8 @@ class ReadingConfig(Config):
     num_tokens: int = 1024
     families: tuple[str, ...] = ()  # of needles; empty: all that training may see
     made_share: float = 0.0  # of the families, made up by a grammar for a batch
+    aside_share: float = 0.0  # of the statements, with an aside in their middle
+    renamed_share: float = 0.0  # of the batches, with other names in their text
     num_needles: int = 14  # a sequence
     num_questions: int = 11  # fewer than needles: else no key can have several values
     absent_share: float = 0.1  # of the questions, about a key that is nowhere
@@ -149,6 +151,8 @@ def sequences(rng: np.random.Generator, texts: Texts, *, stage: ReadingConfig) -
         families=stage.families,
         absent_share=stage.absent_share,
         made_share=stage.made_share,
+        aside_share=stage.aside_share,
+        renamed_share=stage.renamed_share,
         weights=weights,
     )
     first = int(rng.integers(len(tasks)))
