@@ -163,7 +163,8 @@ def test_no_key_stands_in_two_places_of_a_batch(batch):
     assert len(facts) == 12 * 16
     assert all(len(owners) == 1 for owners in values.values())
     families = [{needle.family for needle in row.needles} for row in batch]
-    assert all(one & two for one, two in itertools.combinations(families, 2))
+    for one in families:  # none is a haystack that a reader tells from its own at a glance
+        assert any(one & two for two in families if two is not one)
 
 
 def test_absent_keys_are_nowhere_in_a_batch(batch):
@@ -199,8 +200,8 @@ def test_sets_are_what_they_are_called(kind, split):
 
 
 def test_held_out_families_and_nouns_are_never_drawn_for_training():
-    assert len(SPLITS["train"]) >= 400
-    assert len(SPLITS["test"]) == 27
+    assert len(SPLITS["train"]) >= 1500
+    assert len(SPLITS["test"]) == 41
     assert len(TEMPLATES) == len(SPLITS["train"]) + len(SPLITS["test"])
     assert not set(TRAIN_NOUNS) & set(TEST_NOUNS)
     rng = rng_of(12)
