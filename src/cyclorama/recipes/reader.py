@@ -4,10 +4,10 @@ Train the decoder-decoder on text with needles in it. ``--data`` is a folder of 
 ``generated`` for prose that a grammar makes (then nothing but this package is needed). The run is
 a curriculum, stage after stage in the order of their names: few families in short sequences; mostly
 families that a grammar makes anew for every batch, and tasks that only examples tell; longer
-sequences, with as many families that were written; and at last (``share``) every row sees every
-sequence of its batch and of ``extra`` more, so that a step is a haystack as long as all of them. A
-stage is data: ``--set stages.e.extra=56``. How the bundled file came about, its card says: it had
-stages like these, in several sittings.
+sequences, most families written, at times with other names in the books; and at last (``share``)
+every row sees every sequence of its batch and of ``extra`` more, so that a step is a haystack as
+long as all of them. A stage is data: ``--set stages.e.extra=56``. How the bundled file came about,
+its card says: it had stages like these, in several sittings.
 
 Media come second: a reader that was trained on text goes on with stems added, its own weights
 copied, and draws steps of media by shares beside its steps of text (`reader_media`)::
@@ -247,7 +247,7 @@ def _check_stages(stages: dict[str, ReadingConfig], reads: tuple[str, ...]) -> N
 
 LONG: dict[str, Any] = {
     "batch": 4, "num_tokens": 2048, "num_needles": 26, "num_questions": 20,
-    "made_share": 0.5, "task_share": 0.05,
+    "made_share": 0.25, "aside_share": 0.2, "renamed_share": 0.5, "task_share": 0.05,
 }  # fmt: skip
 STAGES = {
     "a": ReadingConfig(
