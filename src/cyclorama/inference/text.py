@@ -5,7 +5,8 @@ one piece and the state between pieces, whatever the length: words, and frames a
 them, are fetched and embedded a piece at a time. Asking continues from the state at the
 end of the stream, as if each question were written right after it: the questions' own tokens are
 walked, their cards lie on a small shelf of their own, and the rows of all questions meet each chunk
-of the memory in one product. All questions advance together, one token a step; greedy or sampled.
+of the memory in one product; a long memory is then read at the places that were found
+(`second_look`). All questions advance together, one token a step; greedy or sampled.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cyclorama.data.passages import MEDIUM, Passage, joined_passage
+from cyclorama.inference.second_look import LEAST, Desk, Places
 from cyclorama.models.lm import LM, ReadState
 from cyclorama.nn.cache import Memory, open_memory
 from cyclorama.nn.recall import Chunk, Look
@@ -31,10 +34,14 @@ PIECE = (
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """A reader ready to use: the network in its compute dtype, and its weights' checksum."""
+    """A reader ready to use: the network in its compute dtype, and its weights' checksum.
+
+    ``two_looks``: a long memory is searched once a question (`second_look`), not once a token.
+    """
 
     lm: LM
     checksum: str
+    two_looks: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +175,9 @@ def continue_all(
 ) -> list[list[int]]:
     """Return what follows each prompt (token ids), each asked as if alone after the reading.
 
-    Greedy for ``temperature`` 0. A continuation ends before ``stop`` or after ``max_tokens``.
+    Greedy for ``temperature`` 0. A continuation ends before ``stop`` or after ``max_tokens``. A
+    long memory is searched once and then read where something was found (`second_look`), unless
+    the reader's ``two_looks`` is False: then every token searches it.
     ``stream`` sees the newest token of every prompt after each step (-1 where one has ended).
     """
     if not prompts or any(not prompt for prompt in prompts):
@@ -177,12 +186,17 @@ def continue_all(
     generators = [
         torch.Generator().manual_seed(seed * 1_000_003 + number) for number in range(len(prompts))
     ]
+    memory = reading.memory
     shelf, rows_BD, state = _walk_prompts(reader, reading, prompts)
     found: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))
+    if reader.two_looks and memory.num_cards > LEAST:
+        places = Places(memory)
+        look = shelf.look(memory, alive, dtype=rows_BD.dtype, note=places.note)
+        reader.lm.answer(rows_BD, look)
+        shelf.desks = places.desks(rows_BD.dtype)
     for _ in range(max_tokens):
-        look = shelf.look(reading.memory, alive, dtype=rows_BD.dtype)
-        logits = reader.lm.answer(rows_BD, look).float()
+        logits = shelf.answer(reader.lm, rows_BD, memory=memory, questions=alive).float()
         own = [generators[question] for question in alive]
         newest = _choose(logits, temperature=temperature, generators=own)
         shown = [-1] * len(prompts)
@@ -205,10 +219,11 @@ def continue_all(
 
 @dataclass
 class OwnShelf:
-    """The cards of the questions' own tokens, beside the memory that all share."""
+    """The cards of the questions' own tokens, beside the memory that all share or a desk each."""
 
     k: list[Tensor]  # per question (Lq, K)
     v: list[Tensor]
+    desks: Sequence[Desk] = ()
 
     def add(self, questions: Sequence[int], k_BLK: Tensor, *, v_BLK: Tensor) -> None:
         """Add the newest cards of some questions."""
@@ -216,7 +231,24 @@ class OwnShelf:
             self.k[question] = torch.cat((self.k[question], k_LK))
             self.v[question] = torch.cat((self.v[question], v_LK))
 
-    def look(self, memory: Memory, questions: Sequence[int], *, dtype: torch.dtype) -> Look:
+    def answer(
+        self, lm: LM, rows_BD: Tensor, *, memory: Memory, questions: Sequence[int]
+    ) -> Float[Tensor, "B V"]:
+        """Return next-token logits of some questions, one row each."""
+        if not self.desks:
+            return lm.answer(rows_BD, self.look(memory, questions, dtype=rows_BD.dtype))
+        looks = [self.desks[q].look(self.k[q], self.v[q]) for q in questions]
+        rows = zip(rows_BD.split(1), looks, strict=True)
+        return torch.cat([lm.answer(row, look) for row, look in rows])
+
+    def look(
+        self,
+        memory: Memory,
+        questions: Sequence[int],
+        *,
+        dtype: torch.dtype,
+        note: Callable[[Tensor, int], None] | None = None,
+    ) -> Look:
         """Show each question (one row each) the whole memory, then its own cards alone."""
         lengths = torch.tensor([len(self.k[q]) for q in questions])
         k_own = torch.cat([self.k[q] for q in questions])
@@ -236,7 +268,7 @@ class OwnShelf:
             mine = owner == torch.arange(len(questions))[:, None]
             return mine, position[:, None] - (base + at)
 
-        return Look(chunks, position, base + lengths, view=view)
+        return Look(chunks, position, base + lengths, view=view, note=note)
 
 
 def _walk_prompts(

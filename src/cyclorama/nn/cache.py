@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cyclorama.nn.recall import Chunk
@@ -74,14 +74,20 @@ class Memory:
     def chunks(self, dtype: torch.dtype = torch.bfloat16, size: int = CHUNK) -> Iterator[Chunk]:
         """Yield keys, values (in ``dtype``) and the number of the first card, piece by piece."""
         for start in range(0, self.num_cards, size):
-            stop = min(start + size, self.num_cards)
-            parts = []
-            for column, shelf in enumerate((self.k_SK, self.v_SK)):
-                part = shelf[start:stop].to(dtype)
-                if self.scales_S2 is not None:
-                    part = part * self.scales_S2[start:stop, column, None].to(dtype)
-                parts.append(part)
-            yield parts[0], parts[1], start
+            k_SK, v_SK = self.take(slice(start, min(start + size, self.num_cards)), dtype)
+            yield k_SK, v_SK, start
+
+    def take(
+        self, places: slice | Int[Tensor, "S"], dtype: torch.dtype
+    ) -> tuple[Float[Tensor, "S K"], Float[Tensor, "S K"]]:
+        """Return keys and values of some cards in ``dtype``."""
+        parts = []
+        for column, shelf in enumerate((self.k_SK, self.v_SK)):
+            part = shelf[places].to(dtype)
+            if self.scales_S2 is not None:
+                part = part * self.scales_S2[places, column, None].to(dtype)
+            parts.append(part)
+        return parts[0], parts[1]
 
 
 def open_memory(

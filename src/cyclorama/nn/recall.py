@@ -31,13 +31,15 @@ class Look:
 
     ``chunks()`` yields the memory piece by piece. A row sees the cards up to its own position, or,
     where ``view`` is given, those that ``view(first, length)`` marks (R, length; None: all), and
-    at the distances that it also returns. ``count`` is the number of cards each row sees.
+    at the distances that it also returns. ``count`` is the number of cards each row sees. Of a
+    memory in several pieces ``note(scores, first)`` is shown each one's scores, (R, N, S).
     """
 
     chunks: Callable[[], Iterator[Chunk]]
     position_R: Int[Tensor, "R"]
     count_R: Int[Tensor, "R"]
     view: View | None = None
+    note: Callable[[Tensor, int], None] | None = None
 
     @classmethod
     def causal(cls, k_SK: Tensor, v_SK: Tensor, *, position_R: Tensor) -> "Look":
@@ -106,6 +108,8 @@ def recall(
             return found.to(q_RNK.dtype)
         with _bfloat16_units(k_SK):
             scores = _scores(queries_RNK, k_SK.float(), slope_M, seen_RS=seen_RS, far_RS=far_RS)
+        if look.note is not None:
+            look.note(scores, first)
         part = _weigh(scores, v_SK)
         total = part if total is None else merge(total, part)
         piece, following = following, next(pieces, None)

@@ -1,0 +1,87 @@
+"""The second look: a long memory is searched once, and read where something was found.
+
+Picture a clerk with a question in a hall of a million drawers. He walks past all of them, notes for
+each of his trains of thought the few drawers whose cards fit best, has these and the ones beside
+them brought to his desk, and answers from the desk. Attention is a weighted mean: of a million
+cards the many that fit a little take weight from the one that fits, and each train of thought that
+looks elsewhere misleads those that build on it; on the desk both are rarer. The other tokens of an
+answer stand where its first one does, so that they too are read from the desk: the hall is walked
+once a question, not once a token. Choosing blocks of keys by their best score and attending to
+those alone: Quest (Tang et al. 2024, arXiv 2406.10774, section 3), for every token anew; here once,
+by full scores. Leaves out short memories, which are one desk (`LEAST`), and how a model is asked
+(`text`).
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cyclorama.nn.cache import Memory
+from cyclorama.nn.recall import Look
+
+BLOCK = 64  # cards of a drawer
+TOP = 4  # drawers that a head of a layer notes
+LEAST = 32_768  # cards that are still looked at whole
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """Cards brought from a memory for one question, and where in it they stand."""
+
+    k_SK: Float[Tensor, "S K"]
+    v_SK: Float[Tensor, "S K"]
+    place_S: Int[Tensor, "S"]
+    num_cards: int  # of the whole memory
+
+    def look(self, k_LK: Float[Tensor, "L K"], v_LK: Float[Tensor, "L K"]) -> Look:
+        """Show the last of a question's own tokens the desk and its own cards.
+
+        Distances and the number of cards, by which scores grow, are those of the whole memory.
+        """
+        k_SK, v_SK = torch.cat((self.k_SK, k_LK)), torch.cat((self.v_SK, v_LK))
+        place_S = torch.cat((self.place_S, self.num_cards + torch.arange(len(k_LK))))
+        position_R = place_S[-1:]
+
+        def view(first: int, length: int) -> tuple[None, Tensor]:
+            return None, position_R[:, None] - place_S[first : first + length]
+
+        return Look(lambda: iter([(k_SK, v_SK, 0)]), position_R, position_R + 1, view=view)
+
+
+@dataclass(eq=False)
+class Places:
+    """The drawers at which the heads of some rows look hardest; ``note`` is a `Look`'s."""
+
+    memory: Memory
+    # Of each layer and piece: scores and numbers of drawers, (R, N, TOP) or fewer.
+    noted: list[list[tuple[Tensor, Tensor]]] = field(default_factory=list)
+
+    def note(self, scores_RNS: Tensor, first: int) -> None:
+        """Note the best drawers of a piece; of a layer's first piece ``first`` is 0."""
+        if first >= self.memory.num_cards:
+            return  # a question's own cards
+        if first == 0:
+            self.noted.append([])
+        short = -scores_RNS.shape[-1] % BLOCK
+        drawers = F.pad(scores_RNS, (0, short), value=float("-inf"))
+        best = drawers.unflatten(-1, (-1, BLOCK)).amax(dim=-1)
+        scores, numbers = best.topk(min(TOP, best.shape[-1]), dim=-1)
+        self.noted[-1].append((scores, numbers + first // BLOCK))
+
+    def desks(self, dtype: torch.dtype) -> list[Desk]:
+        """Return each row's desk: what was noted in any layer, and the drawers beside it."""
+        chosen = []
+        for pieces in self.noted:
+            scores, numbers = (torch.cat(parts, dim=-1) for parts in zip(*pieces, strict=True))
+            best = scores.topk(min(TOP, scores.shape[-1]), dim=-1).indices
+            chosen.append(numbers.gather(-1, best).flatten(1))
+        return [self._desk(numbers, dtype) for numbers in torch.cat(chosen, dim=1)]
+
+    def _desk(self, numbers: Tensor, dtype: torch.dtype) -> Desk:
+        beside = (numbers[:, None] + torch.arange(-1, 2)).flatten().unique()
+        place = (beside[:, None] * BLOCK + torch.arange(BLOCK)).flatten()
+        place = place[(place >= 0) & (place < self.memory.num_cards)]
+        return Desk(*self.memory.take(place, dtype), place, self.memory.num_cards)
