@@ -23,7 +23,7 @@ from cyclorama.nn.cache import Memory
 from cyclorama.nn.recall import Look
 
 BLOCK = 64  # cards of a drawer
-TOP = 4  # drawers that a head of a layer notes
+TOP = 2  # drawers that a head of a layer notes
 LEAST = 32_768  # cards that are still looked at whole
 
 
