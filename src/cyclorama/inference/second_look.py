@@ -24,6 +24,7 @@ from cyclorama.nn.recall import Look
 
 BLOCK = 64  # cards of a drawer
 TOP = 2  # drawers that a head of a layer notes
+BESIDE = (-1, 0, 1, 2)  # what is brought with a drawer: digits are said for up to four seconds
 LEAST = 32_768  # cards that are still looked at whole
 
 
@@ -81,7 +82,7 @@ class Places:
         return [self._desk(numbers, dtype) for numbers in torch.cat(chosen, dim=1)]
 
     def _desk(self, numbers: Tensor, dtype: torch.dtype) -> Desk:
-        beside = (numbers[:, None] + torch.arange(-1, 2)).flatten().unique()
+        beside = (numbers[:, None] + torch.tensor(BESIDE)).flatten().unique()
         place = (beside[:, None] * BLOCK + torch.arange(BLOCK)).flatten()
         place = place[(place >= 0) & (place < self.memory.num_cards)]
         return Desk(*self.memory.take(place, dtype), place, self.memory.num_cards)
