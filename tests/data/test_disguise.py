@@ -1,79 +1,152 @@
-"""Other names in a book, asides in a fact: what changes, and that nothing else does."""
+"""Other names in a book, asides in a fact: what changes, what does not, that training has both."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from cyclorama.data.disguise import ASIDES, draw_windows, renamed, with_asides
 from cyclorama.data.needle_families import TEMPLATES
-from cyclorama.data.texts import texts_of
+from cyclorama.data.needle_words import CITIES, FIRST_NAMES, Template
+from cyclorama.data.needles import Plan, needle_batch
+from cyclorama.data.texts import generated_texts, texts_of
 from cyclorama.data.tokenizer import load_tokenizer
 
 PAGE = (
     "Then the old Bartleby, who knew Mrs. Winkle, wrote to Mr. Stubbins in May. Bartleby waited "
-    "for Captain Ahab; nobody came, and Winkle, on Monday, went home with Ahab's coat."
+    "for Captain Ahab; nobody came, and Winkle, on Monday, went home\nwith Ahab's coat, and\n"
+    "Hope was gone. There was no hope, and The End was near."
 )
-NAMES = {"Bartleby", "Winkle", "Stubbins", "Ahab"}
+NAMES = {"Bartleby", "Winkle", "Stubbins", "Ahab", "End"}
 
 
 def rng_of(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_every_name_inside_a_sentence_is_another_and_the_rest_stays(seed):
-    names: dict[str, str] = {}
-    page = renamed(rng_of(seed), PAGE, names=names)
-    assert set(names) == NAMES
-    expected = PAGE
-    for old, new in names.items():
-        expected = re.sub(rf"\b{old}\b", new.replace(" ", "_"), expected)
-    assert page == expected.replace("_", " ")
-    assert "Captain" in page and "Monday" in page and "Mrs. " in page and page.startswith("Then")
+def family(*statements: str, value: str = "number") -> Template:
+    return Template("a", ("name",), value, statements, ("Of {key}?",), ("Of all {key}?",))
 
 
-def test_names_once_given_are_kept_to():
-    names = {"Ahab": "Tovak"}
-    assert renamed(rng_of(0), "they saw Ahab and Ahab", names=names) == "they saw Tovak and Tovak"
-    later = renamed(rng_of(1), "Ahab met Perl, then Perl met Ahab.", names=names)
-    assert later == f"Tovak met {names['Perl']}, then {names['Perl']} met Tovak."
+def names_in(before: str, after: str) -> dict[str, str]:
+    """Return which word stands for which; both must differ in words with capitals alone."""
+    pieces = re.split(r"\b([A-Z][a-z]{2,})\b", before)
+    pattern = "".join(
+        f"(?P<w{i}>[A-Z][a-z]+(?: [A-Z][a-z]+)?)" if i % 2 else re.escape(piece)
+        for i, piece in enumerate(pieces)
+    )
+    found = re.fullmatch(pattern, after)
+    assert found
+    old_new = {(pieces[i], found[f"w{i}"]) for i in range(1, len(pieces), 2)}
+    assert len(dict(old_new)) == len(old_new)  # everywhere the same
+    return dict(old_new)
 
 
-def test_pieces_have_their_length_and_their_own_words_unless_renamed():
-    texts = texts_of([PAGE * 50])
+@pytest.mark.parametrize("seed", range(20))
+def test_every_name_is_another_everywhere_and_the_rest_stays(seed):
+    [page] = renamed(rng_of(seed), [PAGE])
+    told = names_in(PAGE, page)
+    changed = {old: new for old, new in told.items() if new != old}
+    assert set(changed) == NAMES
+    assert len(set(changed.values())) == len(NAMES)
+
+
+def test_texts_of_one_call_share_their_names_whatever_their_order():
+    first, second = renamed(rng_of(1), ["Ahab came. Later Perl met him.", "they saw Ahab and Perl"])
+    new = re.fullmatch(r"(.+) came\. Later (.+) met him\.", first)
+    assert new and second == f"they saw {new[1]} and {new[2]}"
+    assert {new[1], new[2]}.isdisjoint({"Ahab", "Perl"})
+    assert renamed(rng_of(1), [PAGE]) == renamed(rng_of(1), [PAGE])
+
+
+def test_names_are_of_every_sort():
+    text = "".join(f", Name{a}{b}" for a in "abcdefghijklm" for b in "abcdefghijklm")
+    [page] = renamed(rng_of(2), ["something lengthy" + text])
+    new = set(page.split(", ")[1:])
+    assert len(new) == 169
+    tables = new & {*FIRST_NAMES, *CITIES}
+    halves = {name for name in new if re.fullmatch("(Somet|Leng)(thing|gthy)", name)}
+    assert len(tables) > 20 and halves
+    assert len(new - tables - halves) > 20  # invented
+
+
+def test_pieces_have_their_length_and_are_the_texts_own_unless_renamed():
+    texts = texts_of([PAGE.replace("Bartleby", "Nebuchadnezzar") * 50])
     plain = draw_windows(rng_of(3), texts, num=4, num_tokens=300)
     rng = rng_of(3)
     for window in plain:
         np.testing.assert_array_equal(window, texts.window(rng, 300))
     other = draw_windows(rng_of(3), texts, num=4, num_tokens=300, renamed_share=1.0)
-    assert [len(window) for window in other] == [300] * 4
-    spoken = [load_tokenizer().decode(window) for window in other]
-    assert not any(name in page for name in NAMES for page in spoken)
-    # One book: whoever waited for the captain is the same person on every page.
-    waited = {name for page in spoken for name in re.findall(r"(\w+) waited for Captain", page)}
-    assert len(waited) == 1
+    decode = load_tokenizer().decode
+    rng = rng_of(3)
+    windows = [texts.window(rng, 300) for _ in range(4)]
+    rng.random()
+    wanted = renamed(rng, [decode(window) for window in windows])
+    for ids, text in zip(other, wanted, strict=True):
+        assert len(ids) == 300
+        assert (text * 2).startswith(decode(ids))
+    share = [
+        np.array_equal(
+            draw_windows(rng_of(seed), texts, num=1, num_tokens=50, renamed_share=0.3)[0],
+            draw_windows(rng_of(seed), texts, num=1, num_tokens=50)[0],
+        )
+        for seed in range(300)
+    ]
+    assert 0.6 < np.mean(share) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("statement", "value", "wanted"),
+    [
+        ("The {key} kettle costs {value}.", "number", "The {key} kettle costs {value}, A."),
+        ("Of {key} it is {value} feet.", "number", "Of {key} it is {value} feet."),
+        ("When {key} came, {value} left.", "name", "When {key}, A, came, {value} left."),
+        ("Here {value}, says {key}, is it.", "name", "Here {value}, A, says {key}, is it."),
+        ("{key}: {value}", "name", "{key}, A: {value}"),
+        ("the sign reads '{value}.' near {key}", "words", "the sign reads '{value}.' near {key}"),
+        ("error: {key}.c, line {value}", "small", "error: {key}.c, line {value}"),
+        ("a,{key},{value},b", "small", "a,{key},{value},b"),
+        ("There one may {value}, at {key}.", "activity", "There one may {value}, at {key}, A."),
+        ("In {key} the {value} was read.", "word", "In {key} the {value}, A, was read."),
+    ],
+)
+def test_an_aside_stands_where_one_can(statement, value, wanted):
+    for seed in range(30):
+        [told] = with_asides(rng_of(seed), family(statement, value=value), share=1.0).statements
+        options = {wanted.replace(", A", f", {aside}") for aside in ASIDES}
+        assert told in options
+        assert (told == statement) == (wanted == statement)
 
 
 def test_an_aside_can_be_taken_out_again():
-    rng, changed = rng_of(4), 0
-    for family in TEMPLATES["train"]:
-        told = with_asides(rng, family, share=1.0)
-        assert told.questions == family.questions and told.plurals == family.plurals
-        for before, after in zip(family.statements, told.statements, strict=True):
-            if after != before:
-                changed += 1
-                aside = next(a for a in sorted(ASIDES, key=len, reverse=True) if f", {a}" in after)
-                assert before in {
-                    after.replace(f", {aside}", "", 1),
-                    after.replace(f", {aside},", "", 1),
-                }
-    assert changed > 1000
+    rng, changed, between = rng_of(4), 0, 0
+    for told in TEMPLATES["train"]:
+        other = with_asides(rng, told, share=1.0)
+        assert replace(other, statements=told.statements) == told
+        for before, after in zip(told.statements, other.statements, strict=True):
+            if after == before:
+                continue
+            changed += 1
+            without = {
+                after.replace(f", {aside}{stop}", "", 1) for aside in ASIDES for stop in ("", ",")
+            }
+            assert before in without
+            holes = sorted((after.index("{key}"), after.index("{value}")))
+            between += len(after[slice(*holes)]) > len(
+                before[slice(*sorted((before.index("{key}"), before.index("{value}"))))]
+            )
+    assert changed > 4000
+    assert between > changed / 2
 
 
-def test_without_a_share_nothing_is_said_beside():
-    for family in TEMPLATES["train"][:50]:
-        assert with_asides(rng_of(5), family, share=0.0) == family
+def test_of_the_wordings_a_share_has_asides():
+    told = [with_asides(rng_of(5), one, share=0.0) == one for one in TEMPLATES["train"]]
+    assert all(told)
+    one = family(*["Of {key}, it is said, {value} came."] * 1000)
+    other = with_asides(rng_of(6), one, share=0.2)
+    assert 150 < sum(a != b for a, b in zip(one.statements, other.statements, strict=True)) < 250
+    assert len(set(other.statements)) > 100  # not one aside for all
 
 
 def test_asides_are_short_and_have_no_holes_or_commas():
@@ -81,3 +154,36 @@ def test_asides_are_short_and_have_no_holes_or_commas():
     for aside in ASIDES:
         assert 2 <= len(aside.split()) <= 12 and aside == aside.strip()
         assert not set(aside) & set("{},;")
+
+
+def facts_of(plan: Plan, *, texts) -> tuple[list[str], str]:
+    """Return the statements of a batch, and all its words without them."""
+    rows = needle_batch(rng_of(8), texts, batch=4, plan=plan)
+    facts = [needle.statement for row in rows for needle in row.needles]
+    words = "\n".join(load_tokenizer().decode(row.ids) for row in rows)
+    for fact in facts:
+        words = words.replace(fact, "")
+    return facts, words
+
+
+def test_training_draws_asides_and_other_names_when_told_to():
+    texts = texts_of(["They asked what Nebuchadnezzar said, and Nebuchadnezzar said no.\n" * 500])
+    plan = Plan(num_tokens=1500, num_needles=10, num_questions=4)
+    heard = [
+        any(f", {aside}" in fact for aside in ASIDES) for fact in facts_of(plan, texts=texts)[0]
+    ]
+    assert sum(heard) == 0
+    plan = replace(plan, aside_share=1.0)
+    heard = [
+        any(f", {aside}" in fact for aside in ASIDES) for fact in facts_of(plan, texts=texts)[0]
+    ]
+    assert np.mean(heard) > 0.5
+    assert "Nebuchadnezzar said" in facts_of(plan, texts=texts)[1]
+    _, words = facts_of(replace(plan, renamed_share=1.0), texts=texts)
+    assert "Nebuchadnezzar" not in words and "said no." in words
+
+
+def test_generated_prose_can_be_renamed_too():
+    window = generated_texts(4096).window(rng_of(9), 1024)
+    text = load_tokenizer().decode(window)
+    assert renamed(rng_of(10), [text])[0] != text

@@ -1,15 +1,15 @@
-"""Books with other names in them, and facts with asides in their middle.
+"""Books with other names in them, and facts with asides in them.
 
 Picture a wardrobe beside a small stage: the same three novels come on again and again, each time
 as other people in other towns, and the same fact is told by somebody who cannot leave out that the
 mill had burned that year. A reader that trained on three books alone knows whom they are about, so
 that in a fourth every name looks like something hidden; and one that saw a fact always told in one
 breath takes what stands next to the key for the answer. Leaves out what is told (`needles`) and
-any other change of a book.
+any other change of a book: names in capitals or with accents stay.
 """
 
 import re
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 
@@ -25,19 +25,20 @@ ASIDES = tuple(files("cyclorama.data").joinpath("asides.txt").read_text("utf-8")
 _NO_NAMES = frozenset(MONTHS) | frozenset(
     listed(
         """Mr Mrs Miss Sir Lady Lord Don Dona Madame Monsieur Captain Colonel Doctor Reverend Saint
-        God Heaven Lordship Ladyship The And But For Will Sunday Monday Tuesday Wednesday Thursday
-        Friday Saturday"""
+        God Heaven Lordship Ladyship Sunday Monday Tuesday Wednesday Thursday Friday Saturday"""
     )
 )
-_NAME = re.compile(r"(?:(?<=[a-z,;] )|(?<=Mr\. )|(?<=Mrs\. ))[A-Z][a-z]{2,}\b")
-_LONG_WORD = re.compile(r"\b[a-z]{5,}\b")
+_NAME = re.compile(r"(?:(?<=[a-z,;][ \n])|(?<=Mr\. )|(?<=Mrs\. ))[A-Z][a-z]{2,}\b")
 _CAPITAL = re.compile(r"\b[A-Z][a-z]{2,}\b")
-# After the key, or a value that ends there: before a stop, or a word that no noun phrase goes on
-# with ("the {key} kettle" must not become "the {key}, strange to say, kettle").
+_LOWER = re.compile(r"\b[a-z]{3,}\b")
+# Behind a hole: before a stop that ends something, or a word that no noun phrase goes on with
+# ("the {key} kettle" must not become "the {key}, strange to say, kettle").
 _ROOM = re.compile(
-    r"\{(?:key|value)\}(?=[,;:.]|(?: (?:is|was|are|were|has|had|will|would|came|went|gave|got|took|"
-    r"at|in|on|by|for|from|to|with|and|when|as|before|after|until|while)\b))"
+    r"\{(?:key|value)\}(?=[,;:.](?:\s|$)| (?:is|was|are|were|has|had|will|would|came|went|gave|got|"
+    r"took|at|in|on|by|for|from|to|with|and|when|as|before|after|until|while)\b)"
 )
+# Values that go on as an aside does: only the comma would say where they end.
+_OPEN_ENDED = ("sentence", "activity", "outing", "words")
 
 
 def draw_windows(
@@ -53,37 +54,55 @@ def draw_windows(
     With the chance ``renamed_share`` all of them have the same other names.
     """
     windows = [texts.window(rng, num_tokens) for _ in range(num)]
-    if rng.random() >= renamed_share:
+    if not renamed_share or rng.random() >= renamed_share:
         return windows
-    decode, names = load_tokenizer().decode, dict[str, str]()
-    others = [encode_long(renamed(rng, decode(window), names=names)) for window in windows]
+    decode = load_tokenizer().decode
+    others = [encode_long(text) for text in renamed(rng, [decode(window) for window in windows])]
     # Where the new names are shorter the piece begins again.
     return [np.resize(ids, num_tokens) for ids in others]
 
 
-def renamed(rng: np.random.Generator, text: str, *, names: MutableMapping[str, str]) -> str:
-    """Return ``text`` with other names in place of what is written like a name inside a sentence.
+def renamed(rng: np.random.Generator, texts: Sequence[str]) -> list[str]:
+    """Return texts with other names in place of what is written like a name inside a sentence.
 
-    ``names`` maps old to new, is kept to for the pieces of one book, and grows.
+    Each name has one other in all the texts, and no two names have the same. A word that also
+    stands there in lower case is no name.
     """
-    words = _LONG_WORD.findall(text)
-    for name in sorted(set(_NAME.findall(text)) - _NO_NAMES - names.keys()):
-        names[name] = _drawn_name(rng, words)
-    return _CAPITAL.sub(lambda match: names.get(match[0], match[0]), text)
+    lower = {word for text in texts for word in _LOWER.findall(text)}
+    found = {name for text in texts for name in _NAME.findall(text)} - _NO_NAMES
+    words, names = sorted(word for word in lower if len(word) > 4), dict[str, str]()
+    for name in sorted(name for name in found if name.lower() not in lower):
+        new = _drawn_name(rng, words)
+        while new in names.values():
+            new = _drawn_name(rng, words)
+        names[name] = new
+    return [_CAPITAL.sub(lambda match: names.get(match[0], match[0]), text) for text in texts]
 
 
 def with_asides(rng: np.random.Generator, template: Template, *, share: float) -> Template:
-    """Return a family with an aside in ``share`` of its statements, where one can stand."""
+    """Return a family with an aside in ``share`` of its statements, of those where one can stand.
+
+    It stands between key and value where it can, else behind the second of them.
+    """
+    open_ended = template.value in _OPEN_ENDED
     statements = tuple(
-        _with_aside(rng, statement) if rng.random() < share else statement
+        _with_aside(rng, statement, open_ended=open_ended)
+        if share and rng.random() < share
+        else statement
         for statement in template.statements
     )
     return replace(template, statements=statements)
 
 
-def _with_aside(rng: np.random.Generator, statement: str) -> str:
-    """Return a statement with an aside behind its key or value; as it was where none can stand."""
-    rooms = list(_ROOM.finditer(statement))
+def _with_aside(rng: np.random.Generator, statement: str, *, open_ended: bool) -> str:
+    """Return a statement with an aside in it; as it was where none can stand."""
+    last = max(statement.index("{key}"), statement.index("{value}"))
+    rooms = [
+        room
+        for room in _ROOM.finditer(statement)
+        if not (open_ended and room[0].startswith("{value}"))
+    ]
+    rooms = [room for room in rooms if room.start() < last] or rooms
     if not rooms:
         return statement
     place = rooms[int(rng.integers(len(rooms)))].end()

@@ -58,8 +58,8 @@ class Plan:
 
     ``families`` empty: all of the split, a few in a batch; ``made_share`` of them give way to
     families that a grammar makes. Of the questions ``absent_share`` ask for a key that is nowhere.
-    Of the batches ``renamed_share`` have other names in their text, and ``aside_share`` of the
-    statements an aside (`disguise`).
+    Of the batches ``renamed_share`` have other names in their text; of the wordings of a batch's
+    families ``aside_share`` have an aside in them, where one can stand (`disguise`).
     """
 
     num_tokens: int

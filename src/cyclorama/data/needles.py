@@ -147,8 +147,8 @@ def needle_batch(
 ) -> list[Sequence]:
     """Return ``batch`` sequences of `needle_sequence` that can serve each other as haystack.
 
-    They share a few families and have keys near each other's, but no key stands in two of them,
-    and an absent key is in none.
+    They share two to sixteen families and have keys near each other's, but no key stands in two of
+    them, and an absent key is in none.
     """
     if not 0 <= plan.num_questions <= plan.num_needles:
         raise ValueError(

@@ -69,7 +69,7 @@ class ReadingConfig(Config):
     num_tokens: int = 1024
     families: tuple[str, ...] = ()  # of needles; empty: all that training may see
     made_share: float = 0.0  # of the families, made up by a grammar for a batch
-    aside_share: float = 0.0  # of the statements, with an aside in their middle
+    aside_share: float = 0.0  # of a batch's wordings, with an aside in them
     renamed_share: float = 0.0  # of the batches, with other names in their text
     num_needles: int = 14  # a sequence
     num_questions: int = 11  # fewer than needles: else no key can have several values
