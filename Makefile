@@ -33,13 +33,15 @@ size:  ## lines per package, and what the uncommitted change adds
 	  printf "%6d lines %3d files  in all\n", all, count }' | sort -rn
 	@git diff --shortstat HEAD -- src
 
-bench: .venv/bench  ## every benchmark; those on footage need FILMS=folder, on real speech SPEECH=folders
+bench: .venv/bench  ## every benchmark; those on footage need FILMS=folder, on real speech SPEECH=folders, on a book BOOK=file
 	$(BIN)/python benchmarks/rendering.py
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/autoencoder_peer.py
 	$(BIN)/python benchmarks/dit_peer.py
 	$(BIN)/python benchmarks/reader_prefill.py
 	$(BIN)/python benchmarks/speech_peer.py $(SPEECH)
+	@if [ -f "$(BOOK)" ]; then $(BIN)/python benchmarks/second_look.py $(BOOK); \
+	else echo "second_look is left out: give BOOK=a long text"; fi
 	@if [ -d "$(FILMS)" ]; then set -x; \
 	  $(BIN)/python benchmarks/decoding.py $(FILMS)/*.mp4; \
 	  $(BIN)/python benchmarks/ingest.py $(FILMS); \

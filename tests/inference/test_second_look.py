@@ -1,5 +1,6 @@
-"""The second look: the desk holds what was found, and a desk with everything is the memory."""
+"""The second look: what heads wanted is on the desk, and from it they recall as from the whole."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from cyclorama.inference import second_look, text
-from cyclorama.inference.second_look import BLOCK, TOP, Desk, Places
+from cyclorama.inference.second_look import BESIDE, BLOCK, TOP, Desk, Places
 from cyclorama.inference.text import Reader, continue_all, read_tokens
 from cyclorama.models.lm import LM, LMS
 from cyclorama.nn import cache
@@ -15,8 +16,11 @@ from cyclorama.nn.cache import open_memory
 from cyclorama.nn.recall import Look, recall
 
 TINY = LMS["tiny"]
-NUM_DRAWERS = 40
+NUM_DRAWERS = 60
 WIDTH = 16
+PROMPTS = [[5, 6, 7], [9], [11, 12, 13, 14, 15], [2, 3], [40, 41, 42]]
+SCALES = torch.full((2,), 30.0)
+SLOPES = torch.tensor([60.0])  # all scores of the last head are negative
 
 
 @pytest.fixture(autouse=True)
@@ -42,61 +46,74 @@ def hall(num_cards, *, dtype="bfloat16"):
     return memory
 
 
-def walked(memory, q_RNK, *, chunk=512):
-    """Return the places that queries note in a memory shown piece by piece, as a model's layer."""
-    places = Places(memory)
-    num_rows, num_heads, _ = q_RNK.shape
-    position = torch.full((num_rows,), memory.num_cards)
+def walk(places, q_RNK, *, chunk=512):
+    """Let rows recall, as a layer does, from a memory in pieces and a card of their own."""
+    memory = places.memory
+    position_R = torch.full((len(q_RNK),), memory.num_cards)
 
     def chunks():
         yield from memory.chunks(torch.float32, chunk)
-        yield unit(1, WIDTH, seed=3), unit(1, WIDTH, seed=4), memory.num_cards
+        yield q_RNK[0, :1], unit(1, WIDTH, seed=4), memory.num_cards  # it fits best of all
 
-    look = Look(chunks, position, position + 1, note=places.note)
-    recall(q_RNK, look, scale_N=torch.full((num_heads,), 30.0), slope_M=torch.zeros(0))
+    look = Look(chunks, position_R, position_R + 1, note=places.note)
+    recall(q_RNK, look, scale_N=SCALES, slope_M=SLOPES)
     return places
+
+
+def scores_of(memory, q_NK):
+    k_SK, _ = memory.take(slice(0, memory.num_cards), torch.float32)
+    scores_NS = q_NK @ k_SK.T * SCALES[:, None] * math.log(memory.num_cards + 1) / math.log(4096)
+    distance_S = memory.num_cards - torch.arange(memory.num_cards)
+    scores_NS[-1] -= SLOPES * torch.log2(1 + distance_S / 64)
+    return scores_NS
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
 @pytest.mark.parametrize("num_cards", [NUM_DRAWERS * BLOCK, NUM_DRAWERS * BLOCK - 13])
-def test_the_best_cards_of_every_head_and_layer_are_on_the_desk(num_cards, dtype):
+@pytest.mark.parametrize("chunk", [64, 512, 1024])
+def test_the_best_drawers_of_every_head_and_layer_are_on_the_desk(num_cards, dtype, chunk):
     memory = hall(num_cards, dtype=dtype)
-    k_SK, v_SK = memory.take(slice(0, num_cards), torch.float32)
     layers = [unit(3, 2, WIDTH, seed=5 + layer) for layer in range(2)]
-    places = walked(memory, layers[0])
-    places.noted += walked(memory, layers[1]).noted
-    for row, desk in enumerate(places.desks(torch.float32)):
-        on_desk = set(desk.place_S.tolist())
-        assert desk.place_S.tolist() == sorted(on_desk)
-        assert on_desk < set(range(num_cards))  # not all of them
+    places = Places(memory)
+    for q_RNK in layers:
+        walk(places, q_RNK, chunk=chunk)
+    desks = places.desks(torch.float32)
+    assert len({tuple(desk.place_S.tolist()) for desk in desks}) == 3
+    for row, desk in enumerate(desks):
+        wanted = set()
+        for q_RNK in layers:
+            for scores_S in scores_of(memory, q_RNK[row]):
+                best = [float(drawer.max()) for drawer in scores_S.split(BLOCK)]
+                for drawer in np.argsort(best)[-TOP:]:
+                    wanted |= {drawer + step for step in BESIDE}
+        places_of = {place for d in wanted for place in range(d * BLOCK, (d + 1) * BLOCK)}
+        assert desk.place_S.tolist() == sorted(p for p in places_of if 0 <= p < num_cards)
+        k_SK, v_SK = memory.take(slice(0, num_cards), torch.float32)
         assert torch.equal(desk.k_SK, k_SK[desk.place_S])
         assert torch.equal(desk.v_SK, v_SK[desk.place_S])
-        for q_RNK in layers:
-            drawers_N = [
-                [float(part.max()) for part in (k_SK @ q).split(BLOCK)] for q in q_RNK[row]
-            ]
-            for best_S in drawers_N:
-                for drawer in np.argsort(best_S)[-TOP:]:
-                    wanted = range(max(0, drawer - 1) * BLOCK, (drawer + 3) * BLOCK)
-                    assert {place for place in wanted if place < num_cards} <= on_desk
+        assert desk.num_cards == num_cards
 
 
-def test_pieces_of_any_size_are_noted_alike():
-    memory, q_RNK = hall(NUM_DRAWERS * BLOCK), unit(2, 3, WIDTH, seed=9)
-    few, many = (walked(memory, q_RNK, chunk=size) for size in (64, 1024))
-    for one, other in zip(few.desks(torch.float32), many.desks(torch.float32), strict=True):
-        assert torch.equal(one.place_S, other.place_S)
+def test_pieces_hold_whole_drawers():
+    assert cache.CHUNK % BLOCK == 0
 
 
-def test_a_desk_with_every_card_is_the_memory():
-    memory, q_RNK = hall(300), unit(1, 3, WIDTH, seed=11)
-    k_LK, v_LK = unit(4, WIDTH, seed=12), unit(4, WIDTH, seed=13)
-    how = {"scale_N": torch.full((3,), 30.0), "slope_M": torch.tensor([0.7])}
-    k_SK, v_SK = memory.take(slice(0, 300), torch.float32)
-    desk = Desk(k_SK, v_SK, torch.arange(300), 300)
-    whole = Look.causal(
-        torch.cat((k_SK, k_LK)), torch.cat((v_SK, v_LK)), position_R=torch.tensor([303])
+def test_a_desk_is_the_memory_with_everything_else_covered():
+    num, own = 640, 4
+    memory, q_RNK = hall(num), unit(1, 2, WIDTH, seed=11)
+    k_LK, v_LK = unit(own, WIDTH, seed=12), unit(own, WIDTH, seed=13)
+    place_S = torch.cat([torch.arange(64, 128), torch.arange(320, 384)])
+    desk = Desk(*memory.take(place_S, torch.float32), place_S, num)
+    k_SK, v_SK = memory.take(slice(0, num), torch.float32)
+    position_R, seen_1S = torch.tensor([num + own - 1]), torch.zeros(1, num + own, dtype=torch.bool)
+    seen_1S[:, torch.cat((place_S, num + torch.arange(own)))] = True
+    whole = Look(
+        lambda: iter([(torch.cat((k_SK, k_LK)), torch.cat((v_SK, v_LK)), 0)]),
+        position_R,
+        position_R + 1,
+        view=lambda first, size: (seen_1S, position_R[:, None] - torch.arange(first, size)),
     )
+    how = {"scale_N": SCALES, "slope_M": torch.tensor([0.7])}
     torch.testing.assert_close(
         recall(q_RNK, desk.look(k_LK, v_LK), **how), recall(q_RNK, whole, **how)
     )
@@ -107,19 +124,57 @@ def read(reader, num):
     return read_tokens(reader, ids, memory_dtype="float64")
 
 
-PROMPTS = [[5, 6, 7], [9], [11, 12, 13, 14, 15]]
+def logits_of(monkeypatch, reader, reading, *, prompts, **more):
+    """Return the answers and the logits of every step."""
+    seen, choose = [], text._choose
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            text, "_choose", lambda logits, **how: (seen.append(logits), choose(logits, **how))[1]
+        )
+        return continue_all(reader, reading, prompts=prompts, **more), seen
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Look twice at any memory, and bring one drawer a head."""
+    monkeypatch.setattr(text, "LEAST", 0)
+    monkeypatch.setattr(second_look, "TOP", 1)
+    monkeypatch.setattr(second_look, "BESIDE", (0,))
+    chunks = cache.Memory.chunks
+    monkeypatch.setattr(cache.Memory, "chunks", lambda self, dtype: chunks(self, dtype, 128))
+
+
+@pytest.mark.usefixtures("narrow")
+def test_each_question_has_its_own_desk_though_others_end_before_it(reader, monkeypatch):
+    reading = read(reader, 2005)
+    free = continue_all(reader, reading, prompts=PROMPTS, max_tokens=5)
+    stop = free[0][1]  # so that the first ends early, and those behind it move up
+    assert any(stop not in answer for answer in free)
+    how = {"max_tokens": 5, "stop": stop}
+    together, _ = logits_of(monkeypatch, reader, reading, prompts=PROMPTS, **how)
+    assert len({len(answer) for answer in together}) > 1
+    _, first = logits_of(monkeypatch, reader, reading, prompts=PROMPTS, max_tokens=1)
+    for number, prompt in enumerate(PROMPTS):
+        alone, logits = logits_of(monkeypatch, reader, reading, prompts=[prompt], **how)
+        assert alone == [together[number]]
+        torch.testing.assert_close(logits[0][0], first[0][number], rtol=1e-5, atol=1e-5)
+    once = continue_all(replace(reader, two_looks=False), reading, prompts=PROMPTS, max_tokens=5)
+    assert once != free  # a drawer a head is not the whole hall
 
 
 @pytest.mark.parametrize("num", [3 * BLOCK, 5 * BLOCK - 7])
 def test_answers_from_a_desk_with_room_for_all_are_those_of_the_memory(reader, monkeypatch, num):
     reading = read(reader, num)
-    once = replace(reader, two_looks=False)
-    wanted = continue_all(once, reading, prompts=PROMPTS, max_tokens=5)
+    how = {"prompts": PROMPTS, "max_tokens": 5}
     monkeypatch.setattr(text, "LEAST", 0)
     monkeypatch.setattr(second_look, "TOP", 5)
     looks = []
     monkeypatch.setattr(Desk, "look", spy(Desk.look, looks))
-    assert continue_all(reader, reading, prompts=PROMPTS, max_tokens=5) == wanted
+    wanted, once = logits_of(monkeypatch, replace(reader, two_looks=False), reading, **how)
+    assert not looks
+    found, twice = logits_of(monkeypatch, reader, reading, **how)
+    assert found == wanted
+    torch.testing.assert_close(torch.stack(twice), torch.stack(once), rtol=1e-5, atol=1e-5)
     assert len(looks) == 5 * len(PROMPTS)
     assert all(len(desk.place_S) == num for desk in looks)
 
@@ -128,13 +183,12 @@ def test_a_long_memory_is_walked_once_and_a_short_one_never_left(reader, monkeyp
     reading = read(reader, 2000)
     walks = []
     monkeypatch.setattr(cache.Memory, "chunks", spy(cache.Memory.chunks, walks))
-    monkeypatch.setattr(text, "LEAST", 1999)
-    continue_all(reader, reading, prompts=PROMPTS, max_tokens=4)
-    assert len(walks) == TINY.cross_depth
-    walks.clear()
-    monkeypatch.setattr(text, "LEAST", 2000)
-    continue_all(reader, reading, prompts=PROMPTS, max_tokens=4)
-    assert len(walks) == 4 * TINY.cross_depth
+    for least, one, num in ((1999, reader, 1), (2000, reader, 4), (0, "once", 4)):
+        monkeypatch.setattr(text, "LEAST", least)
+        asked = replace(reader, two_looks=False) if one == "once" else one
+        continue_all(asked, reading, prompts=PROMPTS, max_tokens=4)
+        assert len(walks) == num * TINY.cross_depth
+        walks.clear()
 
 
 def spy(function, seen):

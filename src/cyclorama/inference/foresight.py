@@ -6,7 +6,8 @@ reading: the stream is walked once, the rows before the chosen places are kept, 
 ask the memory, each as far as its own position. The answer to a question that stands in the stream
 would be written exactly so if, and only if, the likeliest token is right at each of its places; but
 for a reader with ``hindsight``, whose nearest cards are written at once here, and with what it
-knows of them where a stream has ended and is asked (`text`).
+knows of them where a stream has ended and is asked (`text`); and but for long streams, of which an
+answer sees the places that were found alone (`second_look`), and a place here everything.
 """
 
 from collections.abc import Iterator, Sequence

@@ -24,7 +24,8 @@ from cyclorama.nn.recall import Look
 
 BLOCK = 64  # cards of a drawer
 TOP = 2  # drawers that a head of a layer notes
-BESIDE = (-1, 0, 1, 2)  # what is brought with a drawer: digits are said for up to four seconds
+# Drawers brought with each: sound has 133 cards from stamp to stamp, and digits take up to 100.
+BESIDE = (-2, -1, 0, 1, 2)
 LEAST = 32_768  # cards that are still looked at whole
 
 
@@ -54,21 +55,26 @@ class Desk:
 
 @dataclass(eq=False)
 class Places:
-    """The drawers at which the heads of some rows look hardest; ``note`` is a `Look`'s."""
+    """The drawers at which the heads of some rows look hardest, in one walk of a model's layers.
+
+    Give ``note`` to the `Look` with which the rows search the memory; the memory must come in
+    pieces, the questions' own cards as the last of them.
+    """
 
     memory: Memory
     # Of each layer and piece: scores and numbers of drawers, (R, N, TOP) or fewer.
     noted: list[list[tuple[Tensor, Tensor]]] = field(default_factory=list)
 
-    def note(self, scores_RNS: Tensor, first: int) -> None:
-        """Note the best drawers of a piece; of a layer's first piece ``first`` is 0."""
+    def note(self, scores_RNS: Float[Tensor, "R N S"], first: int) -> None:
+        """Note the best drawers of a piece; a layer begins with the piece whose ``first`` is 0."""
         if first >= self.memory.num_cards:
-            return  # a question's own cards
+            return  # the questions' own cards
+        assert first % BLOCK == 0  # or drawers of different pieces would overlap
         if first == 0:
             self.noted.append([])
-        short = -scores_RNS.shape[-1] % BLOCK
-        drawers = F.pad(scores_RNS, (0, short), value=float("-inf"))
-        best = drawers.unflatten(-1, (-1, BLOCK)).amax(dim=-1)
+        if short := -scores_RNS.shape[-1] % BLOCK:
+            scores_RNS = F.pad(scores_RNS, (0, short), value=float("-inf"))
+        best = scores_RNS.unflatten(-1, (-1, BLOCK)).amax(dim=-1)
         scores, numbers = best.topk(min(TOP, best.shape[-1]), dim=-1)
         self.noted[-1].append((scores, numbers + first // BLOCK))
 

@@ -5,8 +5,9 @@ one piece and the state between pieces, whatever the length: words, and frames a
 them, are fetched and embedded a piece at a time. Asking continues from the state at the
 end of the stream, as if each question were written right after it: the questions' own tokens are
 walked, their cards lie on a small shelf of their own, and the rows of all questions meet each chunk
-of the memory in one product; a long memory is then read at the places that were found
-(`second_look`). All questions advance together, one token a step; greedy or sampled.
+of the memory in one product: of a short memory for every token, of a long one once, and each
+question then reads the places that were found (`second_look`). All questions advance together, one
+token a step; greedy or sampled.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -175,6 +176,8 @@ def continue_all(
 ) -> list[list[int]]:
     """Return what follows each prompt (token ids), each asked as if alone after the reading.
 
+    As if alone but for rounding: products of more rows may sum in another order.
+
     Greedy for ``temperature`` 0. A continuation ends before ``stop`` or after ``max_tokens``. A
     long memory is searched once and then read where something was found (`second_look`), unless
     the reader's ``two_looks`` is False: then every token searches it.
@@ -182,6 +185,8 @@ def continue_all(
     """
     if not prompts or any(not prompt for prompt in prompts):
         raise ValueError("there must be a prompt, and each needs at least one token")
+    if temperature < 0:
+        raise ValueError(f"temperature must be 0 (greedy) or more, got {temperature}")
     # One generator a question, by its number: who its neighbours are makes no difference.
     generators = [
         torch.Generator().manual_seed(seed * 1_000_003 + number) for number in range(len(prompts))
@@ -294,8 +299,6 @@ def _walk_prompts(
 def _choose(
     logits_RV: Tensor, *, temperature: float, generators: Sequence[torch.Generator]
 ) -> list[int]:
-    if temperature < 0:
-        raise ValueError(f"temperature must be 0 (greedy) or more, got {temperature}")
     if temperature == 0:
         return logits_RV.argmax(dim=-1).tolist()
     weights_RV = (logits_RV / temperature).softmax(dim=-1)
