@@ -120,7 +120,7 @@ def test_a_desk_is_the_memory_with_everything_else_covered():
 
 
 def read(reader, num):
-    ids = np.random.default_rng(0).integers(TINY.vocabulary, size=num).astype(np.uint16)
+    ids = np.random.default_rng(0).integers(32, TINY.vocabulary, size=num).astype(np.uint16)
     return read_tokens(reader, ids, memory_dtype="float64")
 
 
@@ -189,6 +189,19 @@ def test_a_long_memory_is_walked_once_and_a_short_one_never_left(reader, monkeyp
         continue_all(asked, reading, prompts=PROMPTS, max_tokens=4)
         assert len(walks) == num * TINY.cross_depth
         walks.clear()
+
+
+def test_sound_is_looked_at_whole(reader, monkeypatch):
+    reading = read(reader, 400)
+    monkeypatch.setattr(text, "LEAST", 0)
+    looks = []
+    monkeypatch.setattr(Desk, "look", spy(Desk.look, looks))
+    continue_all(reader, reading, prompts=PROMPTS, max_tokens=1)
+    assert len(looks) == len(PROMPTS)
+    looks.clear()
+    heard = replace(reading, ids=np.append(reading.ids, np.uint16(text.AUDIO)))
+    continue_all(reader, heard, prompts=PROMPTS, max_tokens=1)
+    assert not looks
 
 
 def spy(function, seen):

@@ -8,8 +8,9 @@ looks elsewhere misleads those that build on it; on the desk both are rarer. The
 answer stand where its first one does, so that they too are read from the desk: the hall is walked
 once a question, not once a token. Choosing blocks of keys by their best score and attending to
 those alone: Quest (Tang et al. 2024, arXiv 2406.10774, section 3), for every token anew; here once,
-by full scores. Leaves out short memories, which are one desk (`LEAST`), and how a model is asked
-(`text`).
+by full scores. Leaves out short memories, which are one desk (`LEAST`); those with sound, in which
+what is said is told from what is like it by very many cards (decision 0013); and how a model is
+asked (`text`).
 """
 
 from dataclasses import dataclass, field
@@ -24,8 +25,7 @@ from cyclorama.nn.recall import Look
 
 BLOCK = 64  # cards of a drawer
 TOP = 2  # drawers that a head of a layer notes
-# Drawers brought with each: sound has 133 cards from stamp to stamp, and digits take up to 100.
-BESIDE = (-2, -1, 0, 1, 2)
+BESIDE = (-1, 0, 1, 2)  # drawers brought with each: an answer may go on behind it
 LEAST = 32_768  # cards that are still looked at whole
 
 

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cyclorama.data.passages import MEDIUM, Passage, joined_passage
+from cyclorama.data.tokenizer import SPECIAL_TOKENS
 from cyclorama.inference.second_look import LEAST, Desk, Places
 from cyclorama.models.lm import LM, ReadState
 from cyclorama.nn.cache import Memory, open_memory
@@ -28,6 +29,7 @@ from cyclorama.nn.window import Past
 from cyclorama.weights.catalogue import find_weights
 from cyclorama.weights.files import load_weights
 
+AUDIO = SPECIAL_TOKENS.index("<audio>")
 PIECE = (
     4096  # tokens read at once; with 16,384 the layers' tokens leave the cache: 1.6 times slower
 )
@@ -179,8 +181,8 @@ def continue_all(
     As if alone but for rounding: products of more rows may sum in another order.
 
     Greedy for ``temperature`` 0. A continuation ends before ``stop`` or after ``max_tokens``. A
-    long memory is searched once and then read where something was found (`second_look`), unless
-    the reader's ``two_looks`` is False: then every token searches it.
+    long memory is searched once and then read where something was found (`second_look`), unless it
+    holds sound, or the reader's ``two_looks`` is False: then every token searches it.
     ``stream`` sees the newest token of every prompt after each step (-1 where one has ended).
     """
     if not prompts or any(not prompt for prompt in prompts):
@@ -195,7 +197,7 @@ def continue_all(
     shelf, rows_BD, state = _walk_prompts(reader, reading, prompts)
     found: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))
-    if reader.two_looks and memory.num_cards > LEAST:
+    if reader.two_looks and memory.num_cards > LEAST and AUDIO not in reading.ids:
         places = Places(memory)
         look = shelf.look(memory, alive, dtype=rows_BD.dtype, note=places.note)
         reader.lm.answer(rows_BD, look)
