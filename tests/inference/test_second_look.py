@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -189,6 +190,21 @@ def test_a_long_memory_is_walked_once_and_a_short_one_never_left(reader, monkeyp
         continue_all(asked, reading, prompts=PROMPTS, max_tokens=4)
         assert len(walks) == num * TINY.cross_depth
         walks.clear()
+
+
+def test_behind_a_comma_the_memory_is_walked_anew(reader, monkeypatch):
+    reading = read(reader, 2000)
+    monkeypatch.setattr(text, "LEAST", 0)
+    how = {"prompts": PROMPTS[:1], "max_tokens": 5}
+    [answer] = continue_all(reader, reading, **how)
+    marks = SimpleNamespace(encode=lambda mark: {",": [answer[1]]}[mark])
+    monkeypatch.setattr(text, "load_tokenizer", lambda: marks)
+    walks = []
+    monkeypatch.setattr(cache.Memory, "chunks", spy(cache.Memory.chunks, walks))
+    [answer] = continue_all(reader, reading, **how)
+    num_commas = answer[:-1].count(marks.encode(",")[0])
+    assert num_commas
+    assert len(walks) == (1 + num_commas) * TINY.cross_depth
 
 
 def test_sound_is_looked_at_whole(reader, monkeypatch):

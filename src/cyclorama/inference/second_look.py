@@ -5,8 +5,8 @@ each of his trains of thought the few drawers whose cards fit best, has these an
 them brought to his desk, and answers from the desk. Attention is a weighted mean: of a million
 cards the many that fit a little take weight from the one that fits, and each train of thought that
 looks elsewhere misleads those that build on it; on the desk both are rarer. The other tokens of an
-answer stand where its first one does, so that they too are read from the desk: the hall is walked
-once a question, not once a token. Choosing blocks of keys by their best score and attending to
+answer stand where its first one does, so that they too are read from the desk, and only behind a
+comma, where a list goes on to what stands elsewhere, is the hall walked anew. Choosing blocks of keys by their best score and attending to
 those alone: Quest (Tang et al. 2024, arXiv 2406.10774, section 3), for every token anew; here once,
 by full scores. Leaves out short memories, which are one desk (`LEAST`); those with sound, in which
 what is said is told from what is like it by very many cards (decision 0013); and how a model is

@@ -11,7 +11,7 @@ token a step; greedy or sampled.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cyclorama.data.passages import MEDIUM, Passage, joined_passage
-from cyclorama.data.tokenizer import SPECIAL_TOKENS
+from cyclorama.data.tokenizer import SPECIAL_TOKENS, load_tokenizer
 from cyclorama.inference.second_look import LEAST, Desk, Places
 from cyclorama.models.lm import LM, ReadState
 from cyclorama.nn.cache import Memory, open_memory
@@ -197,12 +197,12 @@ def continue_all(
     shelf, rows_BD, state = _walk_prompts(reader, reading, prompts)
     found: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))
-    if reader.two_looks and memory.num_cards > LEAST and AUDIO not in reading.ids:
-        places = Places(memory)
-        look = shelf.look(memory, alive, dtype=rows_BD.dtype, note=places.note)
-        reader.lm.answer(rows_BD, look)
-        shelf.desks = places.desks(rows_BD.dtype)
+    two_looks = reader.two_looks and memory.num_cards > LEAST and AUDIO not in reading.ids
+    seeking, [comma] = alive if two_looks else [], load_tokenizer().encode(",")
     for _ in range(max_tokens):
+        if seeking:
+            rows = rows_BD[[alive.index(question) for question in seeking]]
+            shelf.search(reader.lm, rows, memory=memory, questions=seeking)
         logits = shelf.answer(reader.lm, rows_BD, memory=memory, questions=alive).float()
         own = [generators[question] for question in alive]
         newest = _choose(logits, temperature=temperature, generators=own)
@@ -214,6 +214,8 @@ def continue_all(
         if stream is not None:
             stream(shown)
         going = [i for i, token in enumerate(newest) if token != stop]
+        # Behind a comma another part of a list may begin, which stands elsewhere.
+        seeking = [alive[i] for i in going if two_looks and newest[i] == comma]
         alive = [alive[i] for i in going]
         if not alive:
             break
@@ -230,13 +232,19 @@ class OwnShelf:
 
     k: list[Tensor]  # per question (Lq, K)
     v: list[Tensor]
-    desks: Sequence[Desk] = ()
+    desks: dict[int, Desk] = field(default_factory=dict)
 
     def add(self, questions: Sequence[int], k_BLK: Tensor, *, v_BLK: Tensor) -> None:
         """Add the newest cards of some questions."""
         for question, k_LK, v_LK in zip(questions, k_BLK, v_BLK, strict=True):
             self.k[question] = torch.cat((self.k[question], k_LK))
             self.v[question] = torch.cat((self.v[question], v_LK))
+
+    def search(self, lm: LM, rows_BD: Tensor, *, memory: Memory, questions: Sequence[int]) -> None:
+        """Walk the memory with the rows of some questions, and bring each its desk."""
+        places = Places(memory)
+        lm.answer(rows_BD, self.look(memory, questions, dtype=rows_BD.dtype, note=places.note))
+        self.desks.update(zip(questions, places.desks(rows_BD.dtype), strict=True))
 
     def answer(
         self, lm: LM, rows_BD: Tensor, *, memory: Memory, questions: Sequence[int]
