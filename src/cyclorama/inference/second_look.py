@@ -6,11 +6,11 @@ them brought to his desk, and answers from the desk. Attention is a weighted mea
 cards the many that fit a little take weight from the one that fits, and each train of thought that
 looks elsewhere misleads those that build on it; on the desk both are rarer. The other tokens of an
 answer stand where its first one does, so that they too are read from the desk, and only behind a
-comma, where a list goes on to what stands elsewhere, is the hall walked anew. Choosing blocks of keys by their best score and attending to
-those alone: Quest (Tang et al. 2024, arXiv 2406.10774, section 3), for every token anew; here once,
-by full scores. Leaves out short memories, which are one desk (`LEAST`); those with sound, in which
-what is said is told from what is like it by very many cards (decision 0013); and how a model is
-asked (`text`).
+comma, where a list goes on to what stands elsewhere, is the hall walked anew. Choosing blocks of
+keys by their best score and attending to those alone: Quest (Tang et al. 2024, arXiv 2406.10774,
+section 3), for every token anew; here seldom, by full scores. Leaves out short memories, which are
+one desk (`LEAST`); those with sound, in which what is said is told from what is like it by very
+many cards (decision 0013); and how a model is asked (`text`).
 """
 
 from dataclasses import dataclass, field
