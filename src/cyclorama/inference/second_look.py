@@ -62,30 +62,36 @@ class Places:
     """
 
     memory: Memory
-    # Of each layer and piece: scores and numbers of drawers, (R, N, TOP) or fewer.
-    noted: list[list[tuple[Tensor, Tensor]]] = field(default_factory=list)
+    best_RND: Float[Tensor, "R N D"] | None = None  # of the layer under way, by drawer
+    chosen: list[Int[Tensor, "R C"]] = field(default_factory=list)  # numbers of drawers, by layer
 
     def note(self, scores_RNS: Float[Tensor, "R N S"], first: int) -> None:
-        """Note the best drawers of a piece; a layer begins with the piece whose ``first`` is 0."""
+        """Note the drawers of a piece; a layer begins with the piece whose ``first`` is 0."""
         if first >= self.memory.num_cards:
             return  # the questions' own cards
         assert first % BLOCK == 0  # or drawers of different pieces would overlap
         if first == 0:
-            self.noted.append([])
+            self._choose()
+            # One table for all pieces: small tensors kept from each would break up the heap.
+            num_drawers = -(-self.memory.num_cards // BLOCK)
+            self.best_RND = scores_RNS.new_empty((*scores_RNS.shape[:2], num_drawers))
         if short := -scores_RNS.shape[-1] % BLOCK:
             scores_RNS = F.pad(scores_RNS, (0, short), value=float("-inf"))
         best = scores_RNS.unflatten(-1, (-1, BLOCK)).amax(dim=-1)
-        scores, numbers = best.topk(min(TOP, best.shape[-1]), dim=-1)
-        self.noted[-1].append((scores, numbers + first // BLOCK))
+        assert self.best_RND is not None  # made by the first piece
+        self.best_RND[..., first // BLOCK :][..., : best.shape[-1]] = best
 
     def desks(self, dtype: torch.dtype) -> list[Desk]:
         """Return each row's desk: what was noted in any layer, and the drawers beside it."""
-        chosen = []
-        for pieces in self.noted:
-            scores, numbers = (torch.cat(parts, dim=-1) for parts in zip(*pieces, strict=True))
-            best = scores.topk(min(TOP, scores.shape[-1]), dim=-1).indices
-            chosen.append(numbers.gather(-1, best).flatten(1))
-        return [self._desk(numbers, dtype) for numbers in torch.cat(chosen, dim=1)]
+        self._choose()
+        return [self._desk(numbers, dtype) for numbers in torch.cat(self.chosen, dim=1)]
+
+    def _choose(self) -> None:
+        """End the layer under way."""
+        if self.best_RND is not None:
+            top = self.best_RND.topk(min(TOP, self.best_RND.shape[-1]), dim=-1)
+            self.chosen.append(top.indices.flatten(1))
+            self.best_RND = None
 
     def _desk(self, numbers: Tensor, dtype: torch.dtype) -> Desk:
         beside = (numbers[:, None] + torch.tensor(BESIDE)).flatten().unique()
