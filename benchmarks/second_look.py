@@ -1,8 +1,8 @@
 """A long memory looked at once and twice: answers to the same questions, from the same reading.
 
 With one look every token of an answer attends to the whole memory. With two the memory is walked
-once a question, and the answer is read from the blocks where heads looked hardest
-(`inference/second_look`, decision 0013). Facts are of held-out families, in a text of the user's
+once a question and behind each comma of an answer, which is read from the blocks where heads
+looked hardest (`inference/second_look`, decision 0013). Facts are of held-out families, in a text of the user's
 (which begins again where it is too short), at even depths; an answer counts when it is the fact's,
 letter for letter, case apart. Of what is nowhere "not found" is right. Seconds are of all the
 questions together, after the reading.
