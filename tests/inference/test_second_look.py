@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.inference import second_look, text
 from cyclorama.inference.second_look import BESIDE, BLOCK, TOP, Desk, Places
 from cyclorama.inference.text import Reader, continue_all, read_tokens
@@ -207,17 +208,28 @@ def test_behind_a_comma_the_memory_is_walked_anew(reader, monkeypatch):
     assert len(walks) == (1 + num_commas) * TINY.cross_depth
 
 
-def test_sound_is_looked_at_whole(reader, monkeypatch):
-    reading = read(reader, 400)
-    monkeypatch.setattr(text, "LEAST", 0)
+@pytest.mark.usefixtures("narrow")
+def test_of_sounds_only_what_names_an_instant_is_read_from_a_desk(reader, monkeypatch):
+    reading = read(reader, 2005)
+    heard = replace(reading, ids=np.append(reading.ids, np.uint16(text.AUDIO)))
+    whole = replace(reader, two_looks=False)
+    how = {"prompts": PROMPTS, "max_tokens": 4}
+    _, once = logits_of(monkeypatch, whole, reading, **how)
+    _, twice = logits_of(monkeypatch, reader, reading, **how)
+    named = [PROMPTS[1], PROMPTS[3]]
+    words = {tuple(prompt): "What is said at 01:02:03?" for prompt in named}
+    marks = SimpleNamespace(
+        encode=load_tokenizer().encode, decode=lambda ids: words.get(tuple(ids), "When is it 1:2?")
+    )
+    monkeypatch.setattr(text, "load_tokenizer", lambda: marks)
     looks = []
     monkeypatch.setattr(Desk, "look", spy(Desk.look, looks))
-    continue_all(reader, reading, prompts=PROMPTS, max_tokens=1)
-    assert len(looks) == len(PROMPTS)
-    looks.clear()
-    heard = replace(reading, ids=np.append(reading.ids, np.uint16(text.AUDIO)))
-    continue_all(reader, heard, prompts=PROMPTS, max_tokens=1)
-    assert not looks
+    _, found = logits_of(monkeypatch, reader, heard, **how)
+    assert len(looks) == 4 * len(named)
+    for number, prompt in enumerate(PROMPTS):
+        wanted, other = (twice, once) if prompt in named else (once, twice)
+        torch.testing.assert_close(found[0][number], wanted[0][number], rtol=1e-5, atol=1e-5)
+        assert not torch.allclose(found[0][number], other[0][number], rtol=1e-5, atol=1e-5)
 
 
 def spy(function, seen):

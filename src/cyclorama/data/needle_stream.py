@@ -56,6 +56,7 @@ class Weights:
 class Plan:
     """What a sequence of needles is made of.
 
+    A row of wordy families has fewer needles and questions, down to half, so that text has room.
     ``families`` empty: all of the split, a few in a batch; ``made_share`` of them give way to
     families that a grammar makes. Of the questions ``absent_share`` ask for a key that is nowhere.
     Of the batches ``renamed_share`` have other names in their text; of the wordings of a batch's

@@ -11,6 +11,7 @@ work), pictures and sound. How a question is written into the stream stands in `
 tasks from examples alone in `needle_tasks`; both are offered here too.
 """
 
+import math
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
 
@@ -48,6 +49,8 @@ __all__ = [
 ]  # fmt: skip
 KINDS = ("single", "multi_key", "hard", "multi_value", "multi_query", "absent")
 _NEAR_SHARE = 0.35  # share of keys made from a key that already exists
+# A draft that leaves no room for text is drawn again, in the end of fewer needles and questions.
+_DRAFT_SHARES = (1.0, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ def needle_batch(
     windows = draw_windows(
         rng, texts, num=batch, num_tokens=plan.num_tokens, renamed_share=plan.renamed_share
     )
-    drafts = [_fitting(rng, plan, (families, written), known=known) for _ in range(batch)]
+    drafts = [_fitting(rng, plan, families, known=known) for _ in range(batch)]
     spoken = [load_tokenizer().decode(window) for window in windows]
     spoken += [needle.statement for needles, _ in drafts for needle in needles]
     everything = "\n".join(spoken).lower()
@@ -302,20 +305,17 @@ def _absent_question(
 
 
 def _fitting(
-    rng: np.random.Generator,
-    plan: Plan,
-    choices: tuple[Many[Template], Many[Template]],
-    *,
-    known: _Known,
+    rng: np.random.Generator, plan: Plan, families: Many[Template], *, known: _Known
 ) -> tuple[list[Needle], list[Question | None]]:
-    """Return a draft that leaves room for text; by chance a draft can be all long hex numbers.
-
-    When the families drawn for the batch, the first of ``choices``, are too wordy, the second's
-    are tried.
-    """
+    """Return a draft that leaves room for text: of fewer needles where the families are wordy."""
     encode, size = load_tokenizer().encode, 0
-    for trial in range(12):
-        needles, questions = _draft(rng, plan, families=choices[trial >= 4], known=known)
+    for share in _DRAFT_SHARES:
+        fewer = replace(
+            plan,
+            num_needles=math.ceil(share * plan.num_needles),
+            num_questions=math.ceil(share * plan.num_questions),
+        )
+        needles, questions = _draft(rng, fewer, families=families, known=known)
         size = sum(len(encode(needle.statement)) + 1 for needle in needles)
         for question in questions:
             # An absent question is not drawn yet: none is longer than 48 tokens with its answer.

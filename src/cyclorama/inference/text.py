@@ -10,6 +10,7 @@ question then reads the places that were found (`second_look`). All questions ad
 token a step; greedy or sampled.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from cyclorama.weights.catalogue import find_weights
 from cyclorama.weights.files import load_weights
 
 AUDIO = SPECIAL_TOKENS.index("<audio>")
+INSTANT = re.compile(r"\d\d:\d\d:\d\d")  # as `passages.stamp` writes it
 PIECE = (
     4096  # tokens read at once; with 16,384 the layers' tokens leave the cache: 1.6 times slower
 )
@@ -181,8 +183,9 @@ def continue_all(
     As if alone but for rounding: products of more rows may sum in another order.
 
     Greedy for ``temperature`` 0. A continuation ends before ``stop`` or after ``max_tokens``. A
-    long memory is searched once and then read where something was found (`second_look`), unless it
-    holds sound, or the reader's ``two_looks`` is False: then every token searches it.
+    long memory is searched once and then read where something was found (`second_look`), but with
+    every token where the reader's ``two_looks`` is False, or it holds sound and the question names
+    no instant.
     ``stream`` sees the newest token of every prompt after each step (-1 where one has ended).
     """
     if not prompts or any(not prompt for prompt in prompts):
@@ -197,8 +200,8 @@ def continue_all(
     shelf, rows_BD, state = _walk_prompts(reader, reading, prompts)
     found: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))
-    two_looks = reader.two_looks and memory.num_cards > LEAST and AUDIO not in reading.ids
-    seeking, [comma] = alive if two_looks else [], load_tokenizer().encode(",")
+    twice = _looked_at_twice(reader, reading, prompts)
+    seeking, [comma] = twice, load_tokenizer().encode(",")
     for _ in range(max_tokens):
         if seeking:
             rows = rows_BD[[alive.index(question) for question in seeking]]
@@ -215,7 +218,7 @@ def continue_all(
             stream(shown)
         going = [i for i, token in enumerate(newest) if token != stop]
         # Behind a comma another part of a list may begin, which stands elsewhere.
-        seeking = [alive[i] for i in going if two_looks and newest[i] == comma]
+        seeking = [alive[i] for i in going if alive[i] in twice and newest[i] == comma]
         alive = [alive[i] for i in going]
         if not alive:
             break
@@ -224,6 +227,18 @@ def continue_all(
         shelf.add(alive, k, v_BLK=v)
         rows_BD = x[:, -1]
     return found
+
+
+def _looked_at_twice(
+    reader: Reader, reading: Reading, prompts: Sequence[Sequence[int]]
+) -> list[int]:
+    """Return the numbers of the prompts that `second_look` answers from a desk."""
+    if not reader.two_looks or reading.memory.num_cards <= LEAST:
+        return []
+    if AUDIO not in reading.ids:
+        return [*range(len(prompts))]
+    decode = load_tokenizer().decode
+    return [number for number, prompt in enumerate(prompts) if INSTANT.search(decode(prompt))]
 
 
 @dataclass
@@ -250,11 +265,15 @@ class OwnShelf:
         self, lm: LM, rows_BD: Tensor, *, memory: Memory, questions: Sequence[int]
     ) -> Float[Tensor, "B V"]:
         """Return next-token logits of some questions, one row each."""
-        if not self.desks:
-            return lm.answer(rows_BD, self.look(memory, questions, dtype=rows_BD.dtype))
-        looks = [self.desks[q].look(self.k[q], self.v[q]) for q in questions]
-        rows = zip(rows_BD.split(1), looks, strict=True)
-        return torch.cat([lm.answer(row, look) for row, look in rows])
+        logits: dict[int, Tensor] = {}  # by question
+        if whole := [question for question in questions if question not in self.desks]:
+            rows = rows_BD[[questions.index(question) for question in whole]]
+            look = self.look(memory, whole, dtype=rows.dtype)
+            logits |= zip(whole, lm.answer(rows, look).split(1), strict=True)
+        for question, row in zip(questions, rows_BD.split(1), strict=True):
+            if (desk := self.desks.get(question)) is not None:
+                logits[question] = lm.answer(row, desk.look(self.k[question], self.v[question]))
+        return torch.cat([logits[question] for question in questions])
 
     def look(
         self,
