@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from cyclorama.data.needle_stream import question_ids
+from cyclorama.data.passages import stamp
 from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.inference import second_look, text
 from cyclorama.inference.second_look import BESIDE, BLOCK, TOP, Desk, Places
@@ -217,19 +219,28 @@ def test_of_sounds_only_what_names_an_instant_is_read_from_a_desk(reader, monkey
     _, once = logits_of(monkeypatch, whole, reading, **how)
     _, twice = logits_of(monkeypatch, reader, reading, **how)
     named = [PROMPTS[1], PROMPTS[3]]
-    words = {tuple(prompt): "What is said at 01:02:03?" for prompt in named}
+    words = {tuple(prompt): f"What is said at {stamp(3723)}?" for prompt in named}
+    plain = [prompt for prompt in PROMPTS if prompt not in named]
+    commas = [int(once[1][PROMPTS.index(prompt)].argmax()) for prompt in plain]
     marks = SimpleNamespace(
-        encode=load_tokenizer().encode, decode=lambda ids: words.get(tuple(ids), "When is it 1:2?")
+        encode={",": commas[:1]}.get, decode=lambda ids: words.get(tuple(ids), "When is it 1:2?")
     )
     monkeypatch.setattr(text, "load_tokenizer", lambda: marks)
     looks = []
     monkeypatch.setattr(Desk, "look", spy(Desk.look, looks))
     _, found = logits_of(monkeypatch, reader, heard, **how)
-    assert len(looks) == 4 * len(named)
+    assert len(looks) == 4 * len(named)  # behind its comma a plain question has no desk either
     for number, prompt in enumerate(PROMPTS):
         wanted, other = (twice, once) if prompt in named else (once, twice)
         torch.testing.assert_close(found[0][number], wanted[0][number], rtol=1e-5, atol=1e-5)
         assert not torch.allclose(found[0][number], other[0][number], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("time_s", [0, 5025, 360_000])
+def test_instants_are_known_as_they_are_asked_for(time_s):
+    decode = load_tokenizer().decode
+    assert text.INSTANT.search(decode(question_ids(f"What is said at {stamp(time_s)}?")))
+    assert not text.INSTANT.search(decode(question_ids("When is 10:30 said, at 7?")))
 
 
 def spy(function, seen):

@@ -13,6 +13,7 @@ tasks from examples alone in `needle_tasks`; both are offered here too.
 
 import math
 from collections.abc import Sequence as Many
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -139,8 +140,8 @@ def _set_of(
 def needle_sequence(rng: np.random.Generator, texts: Texts, *, plan: Plan) -> Sequence:
     """Return a window of text with needles in it and questions, half of them at its end.
 
-    Raises ValueError when there are more questions than needles, when they leave less than a
-    quarter of the tokens for text, or for a family that the split does not have.
+    Raises ValueError when there are more questions than needles, when half of them leave less than
+    a quarter of the tokens for text, or for a family that the split does not have.
     """
     return needle_batch(rng, texts, batch=1, plan=plan)[0]
 
@@ -177,7 +178,7 @@ def needle_batch(
             question
             or _absent_question(
                 rng,
-                (*families, *written),
+                families,
                 needles,
                 split=plan.split,
                 taken=known.keys,
@@ -315,17 +316,21 @@ def _fitting(
             num_needles=math.ceil(share * plan.num_needles),
             num_questions=math.ceil(share * plan.num_questions),
         )
-        needles, questions = _draft(rng, fewer, families=families, known=known)
+        drawn = deepcopy(known)  # what a draft that is given up drew stands nowhere
+        needles, questions = _draft(rng, fewer, families=families, known=drawn)
         size = sum(len(encode(needle.statement)) + 1 for needle in needles)
         for question in questions:
             # An absent question is not drawn yet: none is longer than 48 tokens with its answer.
             size += 48 if question is None else len(question_part(question, 0).ids)
         if size <= 0.75 * plan.num_tokens:
+            known.keys.update(drawn.keys)
+            if known.values is not None and drawn.values is not None:
+                known.values.update(drawn.values)
             return needles, questions
     raise ValueError(
-        f"{plan.num_needles} needles and {plan.num_questions} questions of about {size} tokens "
-        f"leave less than a quarter of {plan.num_tokens} for text: ask for fewer, or longer "
-        "sequences"
+        f"{plan.num_needles} needles and {plan.num_questions} questions, or half as many of about "
+        f"{size} tokens, leave less than a quarter of {plan.num_tokens} for text: ask for fewer, "
+        "or longer sequences"
     )
 
 

@@ -9,8 +9,9 @@ answer stand where its first one does, so that they too are read from the desk, 
 comma, where a list goes on to what stands elsewhere, is the hall walked anew. Choosing blocks of
 keys by their best score and attending to those alone: Quest (Tang et al. 2024, arXiv 2406.10774,
 section 3), for every token anew; here seldom, by full scores. Leaves out short memories, which are
-one desk (`LEAST`), and how a model is asked (`text`): of a memory with sound only what names an
-instant, since what is said is told from what is like it by very many cards (decision 0013).
+one desk (`LEAST`), and how a model is asked (`text`). In a memory with sound only questions that
+name an instant are looked at twice: what is said is told from what is like it by very many cards,
+each of which is in no head's best drawers (decision 0013).
 """
 
 from dataclasses import dataclass, field

@@ -5,7 +5,7 @@ one piece and the state between pieces, whatever the length: words, and frames a
 them, are fetched and embedded a piece at a time. Asking continues from the state at the
 end of the stream, as if each question were written right after it: the questions' own tokens are
 walked, their cards lie on a small shelf of their own, and the rows of all questions meet each chunk
-of the memory in one product: of a short memory for every token, of a long one once, and each
+of the memory in one product: of a short memory for every token, of most long ones once, and each
 question then reads the places that were found (`second_look`). All questions advance together, one
 token a step; greedy or sampled.
 """
@@ -31,7 +31,7 @@ from cyclorama.weights.catalogue import find_weights
 from cyclorama.weights.files import load_weights
 
 AUDIO = SPECIAL_TOKENS.index("<audio>")
-INSTANT = re.compile(r"\d\d:\d\d:\d\d")  # as `passages.stamp` writes it
+INSTANT = re.compile(r"\d\d:\d\d:\d\d")  # within what `passages.stamp` writes
 PIECE = (
     4096  # tokens read at once; with 16,384 the layers' tokens leave the cache: 1.6 times slower
 )
@@ -41,7 +41,7 @@ PIECE = (
 class Reader:
     """A reader ready to use: the network in its compute dtype, and its weights' checksum.
 
-    ``two_looks``: a long memory is searched once a question (`second_look`), not once a token.
+    ``two_looks``: long memories are searched once a question, as `continue_all` says.
     """
 
     lm: LM
@@ -183,9 +183,9 @@ def continue_all(
     As if alone but for rounding: products of more rows may sum in another order.
 
     Greedy for ``temperature`` 0. A continuation ends before ``stop`` or after ``max_tokens``. A
-    long memory is searched once and then read where something was found (`second_look`), but with
-    every token where the reader's ``two_looks`` is False, or it holds sound and the question names
-    no instant.
+    long memory is searched once and then read where something was found (`second_look`). Every
+    token searches it where ``two_looks`` of the reader is False and, in a memory that holds sound,
+    for questions that name no instant.
     ``stream`` sees the newest token of every prompt after each step (-1 where one has ended).
     """
     if not prompts or any(not prompt for prompt in prompts):
@@ -266,13 +266,14 @@ class OwnShelf:
     ) -> Float[Tensor, "B V"]:
         """Return next-token logits of some questions, one row each."""
         logits: dict[int, Tensor] = {}  # by question
+        row_of = dict(zip(questions, rows_BD.split(1), strict=True))
         if whole := [question for question in questions if question not in self.desks]:
-            rows = rows_BD[[questions.index(question) for question in whole]]
+            rows = torch.cat([row_of[question] for question in whole])
             look = self.look(memory, whole, dtype=rows.dtype)
             logits |= zip(whole, lm.answer(rows, look).split(1), strict=True)
-        for question, row in zip(questions, rows_BD.split(1), strict=True):
-            if (desk := self.desks.get(question)) is not None:
-                logits[question] = lm.answer(row, desk.look(self.k[question], self.v[question]))
+        for question in row_of.keys() - logits.keys():
+            look = self.desks[question].look(self.k[question], self.v[question])
+            logits[question] = lm.answer(row_of[question], look)
         return torch.cat([logits[question] for question in questions])
 
     def look(
