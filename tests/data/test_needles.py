@@ -9,7 +9,7 @@ import pytest
 
 from cyclorama.data.needle_draws import draw_key, draw_value, near_key, near_value, value_among
 from cyclorama.data.needle_families import TEMPLATES as SPLITS
-from cyclorama.data.needle_words import CATEGORIES, TEST_NOUNS, TEST_TEMPLATES, TRAIN_NOUNS
+from cyclorama.data.needle_words import CATEGORIES
 from cyclorama.data.needles import (
     ABSENT,
     ANSWER,
@@ -31,7 +31,7 @@ from cyclorama.data.tokenizer import EOS, PAD, load_tokenizer
 
 TEXTS = generated_texts(20_000)
 TOKENIZER = load_tokenizer()
-TEMPLATES = {t.name: t for split in SPLITS.values() for t in split}
+TEMPLATES = {told.name: told for split in SPLITS.values() for told in split}
 
 
 def rng_of(seed):
@@ -204,61 +204,6 @@ def test_sets_are_what_they_are_called(kind, split):
             assert first.keys[0] not in keys
         case _:
             assert [q.answer for q in drawn.questions] == [n.answer for n in drawn.needles]
-
-
-def test_held_out_families_and_nouns_are_never_drawn_for_training():
-    assert len(SPLITS["train"]) >= 4900
-    assert len(SPLITS["test"]) == 48
-    assert len(TEMPLATES) == len(SPLITS["train"]) + len(SPLITS["test"])
-    assert not set(TRAIN_NOUNS) & set(TEST_NOUNS)
-    rng = rng_of(12)
-    drawn = {split: [draw_needle(rng, split=split) for _ in range(20_000)] for split in SPLITS}
-    held_out = {template.name for template in SPLITS["test"]}
-    assert {needle.family for needle in drawn["test"]} == held_out
-    assert not {needle.family for needle in drawn["train"]} & held_out
-    nouns = {n.key.split("-")[-1] for n in drawn["train"] if "-" in n.key}
-    assert not nouns & set(TEST_NOUNS)
-
-
-# Words that tell what a held-out family is about: together they are in no family of training.
-HELD_OUT_SUBJECTS = (
-    "hives", "violin", "greyhound", "dog licence", "pawn ticket", "winter rent", "suitcase tag",
-    "football shirts", "puffins", "optician", "pump dry", "blood bag", "marionettes",
-    "driving test", "sourdough year", "manhole reference", "sleepwalking", "eclipse",
-    "jigsaw missing", "herbarium",
-)  # fmt: skip
-
-
-def test_training_tells_of_nothing_that_is_held_out():
-    """No wording of a held-out family, and no subject where words alone can say what that is."""
-
-    def said(template):
-        return {text.lower() for text in (*template.statements, *template.questions)}
-
-    training = set().union(*(said(template) for template in SPLITS["train"]))
-    assert not training & set().union(*(said(template) for template in SPLITS["test"]))
-    subjects = {t.name.split("_")[0] for t in TEST_TEMPLATES} - {"city", "sandwich"}
-    assert len(subjects) == 8
-    told = [set(re.findall("[a-z]+", " ".join(said(one)))) for one in SPLITS["train"]]
-    assert not subjects & set().union(*told)
-    held_out = [set(re.findall("[a-z]+", " ".join(said(one)))) for one in SPLITS["test"]]
-    for subject in HELD_OUT_SUBJECTS:
-        words = set(subject.split())
-        assert any(words <= family for family in held_out), subject
-        assert not any(words <= family for family in told), subject
-
-
-@pytest.mark.parametrize("split", SPLITS)
-def test_every_wording_has_its_holes(split):
-    rng = rng_of(13)
-    for told in SPLITS[split]:
-        assert min(len(told.statements), len(told.questions)) >= 2, told.name
-        for text in told.statements:
-            assert (text.count("{key}"), text.count("{value}")) == (1, 1), told.name
-        for text in (*told.questions, *told.plurals):
-            assert (text.count("{key}"), text.count("{value}")) == (1, 0), told.name
-        assert all(draw_key(rng, kind) for kind in told.keys)
-        assert draw_value(rng, told.value)
 
 
 def test_the_classic_wordings_are_there():

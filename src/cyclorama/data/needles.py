@@ -203,7 +203,9 @@ def family_names(split: str, chosen: Many[str] = ()) -> tuple[str, ...]:
 
 
 def _families(split: str, chosen: Many[str]) -> tuple[Template, ...]:
-    names = set(family_names(split, chosen))
+    names = family_names(split, chosen)
+    if not chosen:
+        return TEMPLATES[split]
     return tuple(template for template in TEMPLATES[split] if template.name in names)
 
 
@@ -211,7 +213,7 @@ def _template(
     rng: np.random.Generator, families: Many[Template], *, plural: bool = False
 ) -> Template:
     """Return one of ``families``; with ``plural``, one that can ask for several."""
-    choice = [template for template in families if template.plurals or not plural]
+    choice = [one for one in families if one.plurals] if plural else families
     if not choice:
         names = ", ".join(template.name for template in families)
         raise ValueError(f"none of the families {names} can ask for several at once")
