@@ -74,7 +74,7 @@ def test_matrices_take_two_bytes_a_number(tmp_path, kind, model):
 
 def test_in_bytes_a_matrix_is_off_by_half_a_step_of_its_row(tmp_path, kind, model):
     path = tmp_path / "a.safetensors"
-    assert save_weights(path, model, kind=kind, facts={}, in_bytes=True) == checksum_of(path)
+    assert save_weights(path, model, kind=kind, facts={}, in_bytes=1) == checksum_of(path)
     num_parameters = sum(p.numel() for p in model.parameters())
     plain = save_weights(tmp_path / "b.safetensors", model, kind=kind, facts={})
     assert path.stat().st_size < (tmp_path / "b.safetensors").stat().st_size
@@ -89,6 +89,19 @@ def test_in_bytes_a_matrix_is_off_by_half_a_step_of_its_row(tmp_path, kind, mode
         assert ((opened[name] - value).abs() <= 0.501 * step).all(), name
         rounded += int((opened[name] != value).sum())
     assert rounded > 0.5 * num_parameters
+
+
+def test_only_large_matrices_are_in_bytes(tmp_path, kind, model):
+    path = tmp_path / "a.safetensors"
+    matrices = {n: t for n, t in model.state_dict().items() if t.ndim > 1}
+    size = sorted(t.numel() for t in matrices.values())[len(matrices) // 2]
+    save_weights(path, model, kind=kind, facts={}, in_bytes=size)
+    with safe_open(path, framework="pt") as file:
+        found = {n: file.get_tensor(n) for n in matrices}
+    in_bytes = {n for n, t in found.items() if t.dtype == torch.int8}
+    large = {n for n, t in matrices.items() if t.numel() >= size}
+    assert in_bytes == {name for name in large if not name.startswith("latent_")}
+    assert 0 < len(in_bytes) < len(matrices)
 
 
 def test_another_kind_is_refused(tmp_path, kind, model):

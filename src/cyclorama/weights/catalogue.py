@@ -13,7 +13,7 @@ BUNDLED: dict[str, str] = {
     "autoencoder": "b1ecd9c03e028afc64d6a38cb27902aa7b11694851058954271dbd4ed73e54f3",
     "maker": "9ad917a7049d840ef396c8fafe9db42d440a40f12e86875f53ec3e16ffb5e1b6",
     "probe": "3b0ebfde5dca062a835f9e8700b5a3d8188fcbc10101213ef553555db452be2f",
-    "reader": "8c47c5938957d3611d54eac738fc684b2401f9973ded8b373b765b9a5cdc0f19",
+    "reader": "5e3f79a29e56b40a05ad9d938799408e5b7e3a441ea4d2668319664d4d81fa48",
 }
 
 

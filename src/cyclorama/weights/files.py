@@ -2,8 +2,8 @@
 
 One file is all there is: which class, which sizes, what it was trained on and with what. Weights
 are stored in bfloat16 (half the bytes; the loss in quality is below what any figure here shows), or
-matrices in whole numbers of one byte with a scale for each row (Dettmers et al. 2022, "LLM.int8()",
-arXiv 2208.07339), and opened in float32. Only safetensors is read or written: no file
+large matrices in whole numbers of one byte with a scale for each row (Dettmers et al. 2022,
+"LLM.int8()", arXiv 2208.07339), and opened in float32. Only safetensors is read or written: no file
 here can run code.
 """
 
@@ -46,11 +46,16 @@ class Weights:
 
 
 def save_weights(
-    path: Path, model: nn.Module, *, kind: str, facts: dict[str, str], in_bytes: bool = False
+    path: Path,
+    model: nn.Module,
+    *,
+    kind: str,
+    facts: dict[str, str],
+    in_bytes: int | None = None,
 ) -> str:
     """Write a model's weights, configuration and ``facts`` atomically; return the checksum.
 
-    Matrices take two bytes a number, or with ``in_bytes`` one.
+    Matrices take two bytes a number; those of ``in_bytes`` numbers or more take one.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind of model {kind!r}: have {', '.join(KINDS)}")
@@ -58,7 +63,7 @@ def save_weights(
     for name, t in model.state_dict().items():
         if not t.is_floating_point() or t.ndim < 2 or name.startswith("latent_"):
             tensors[name] = t.contiguous()
-        elif in_bytes:
+        elif in_bytes is not None and t.numel() >= in_bytes:
             tensors[name], tensors[name + ROW_SCALE] = _bytes_of(t)
         else:
             tensors[name] = t.to(torch.bfloat16).contiguous()
@@ -163,7 +168,7 @@ def start_from_weights(model: nn.Module, name_or_path: str, *, kind: str) -> str
 
 
 def mean_weights(
-    path: Path, shares: Mapping[str, float], *, kind: str, in_bytes: bool = False
+    path: Path, shares: Mapping[str, float], *, kind: str, in_bytes: int | None = None
 ) -> str:
     """Write the mean of weight files (bundled names or paths), and return the checksum.
 
