@@ -201,7 +201,7 @@ def continue_all(
     found: list[list[int]] = [[] for _ in prompts]
     alive = list(range(len(prompts)))
     twice = _looked_at_twice(reader, reading, prompts)
-    seeking, [comma] = twice, load_tokenizer().encode(",")
+    seeking, [comma] = sorted(twice), load_tokenizer().encode(",")
     for _ in range(max_tokens):
         if seeking:
             rows = rows_BD[[alive.index(question) for question in seeking]]
@@ -231,14 +231,14 @@ def continue_all(
 
 def _looked_at_twice(
     reader: Reader, reading: Reading, prompts: Sequence[Sequence[int]]
-) -> list[int]:
+) -> set[int]:
     """Return the numbers of the prompts that `second_look` answers from a desk."""
     if not reader.two_looks or reading.memory.num_cards <= LEAST:
-        return []
+        return set()
     if AUDIO not in reading.ids:
-        return [*range(len(prompts))]
+        return set(range(len(prompts)))
     decode = load_tokenizer().decode
-    return [number for number, prompt in enumerate(prompts) if INSTANT.search(decode(prompt))]
+    return {number for number, prompt in enumerate(prompts) if INSTANT.search(decode(prompt))}
 
 
 @dataclass
