@@ -8,11 +8,11 @@ import pytest
 from cyclorama.data.needle_draws import draw_key, draw_value
 from cyclorama.data.needle_families import TEMPLATES
 from cyclorama.data.needle_words import TEST_NOUNS, TEST_TEMPLATES, TRAIN_NOUNS
-from cyclorama.data.needles import draw_needle
+from cyclorama.data.needles import draw_needle, draw_set
 
 
 def test_held_out_families_and_nouns_are_never_drawn_for_training():
-    assert len(TEMPLATES["train"]) >= 4900
+    assert len(TEMPLATES["train"]) >= 8000
     assert len(TEMPLATES["test"]) == 48
     names = [told.name for split in TEMPLATES.values() for told in split]
     assert len(set(names)) == len(names)
@@ -60,8 +60,39 @@ def test_every_wording_has_its_holes(split):
     for told in TEMPLATES[split]:
         assert min(len(told.statements), len(told.questions)) >= 2, told.name
         for text in told.statements:
-            assert (text.count("{key}"), text.count("{value}")) == (1, 1), told.name
+            holes = tuple(text.count(f"{{{name}}}") for name in ("key", "value", "beside"))
+            assert holes == (1, 1, told.beside != ""), told.name
         for text in (*told.questions, *told.plurals):
-            assert (text.count("{key}"), text.count("{value}")) == (1, 0), told.name
+            assert (text.count("{key}"), text.count("{")) == (1, 1), told.name
         assert all(draw_key(rng, kind) for kind in told.keys)
         assert draw_value(rng, told.value)
+        assert not told.beside or draw_value(rng, told.beside)
+
+
+def test_of_two_things_told_only_the_question_says_which_is_meant():
+    """Either is the answer once: same statements, holes exchanged, and no question in common."""
+    by_name = {told.name: told for told in TEMPLATES["train"]}
+    pairs = [(one, by_name[f"{one.name}_turned"]) for one in by_name.values()
+             if f"{one.name}_turned" in by_name]  # fmt: skip
+    assert 2 * len(pairs) == sum(told.beside != "" for told in by_name.values()) > 1000
+    for one, turned in pairs:
+        assert (one.value, one.beside) == (turned.beside, turned.value)
+        told = [text.format(key="K", value="V", beside="B") for text in one.statements]
+        assert told == [t.format(key="K", value="B", beside="V") for t in turned.statements]
+        assert not set(one.questions) & set(turned.questions), one.name
+
+
+def test_what_stands_beside_a_value_is_drawn_and_another_one():
+    one = next(told for told in TEMPLATES["train"] if told.beside == told.value == "person")
+    rng, seen = np.random.default_rng(14), set()
+    for needle in draw_set(rng, num=40, families=(one.name,)).needles:
+        wordings = [
+            re.escape(text.format(key=needle.key, value=needle.answer, beside="BESIDE"))
+            for text in one.statements
+        ]
+        told = re.fullmatch("|".join(wordings).replace("BESIDE", "(.+)"), needle.statement)
+        assert told
+        [beside] = filter(None, told.groups())
+        assert beside != needle.answer
+        seen.add(beside)
+    assert len(seen) > 30

@@ -10,20 +10,54 @@ out keys and values (`needle_draws`) and the first families of either split (`ne
 """
 
 import json
+import re
 from importlib.resources import files
 
 from cyclorama.data.needle_words import TEST_TEMPLATES, TRAIN_TEMPLATES, Template
+
+_TURNED = "_turned"
+_TURN = re.compile(r"\{(?:value|beside)\}")
 
 
 def written_families(split: str) -> tuple[Template, ...]:
     """Return the families of ``train`` or ``test`` that the lines of their file hold."""
     lines = files("cyclorama.data").joinpath(f"families_{split}.jsonl").read_text("utf-8")
-    fields = [json.loads(line) for line in lines.splitlines()]
-    return tuple(
-        Template(**{name: value if isinstance(value, str) else tuple(value)
-                    for name, value in line.items()})
-        for line in fields
-    )  # fmt: skip
+    return tuple(family for line in lines.splitlines() for family in _families_of(line))
+
+
+def _families_of(line: str) -> tuple[Template, ...]:
+    """Return the family of a line; two where it tells of two things, so that either is asked for.
+
+    Such a line has a second kind (``beside``), a hole for it in each statement, and questions for
+    it (``turned_questions``, ``turned_plurals``): which of the two is the answer, only they say.
+    """
+    fields = {
+        name: value if isinstance(value, str) else tuple(value)
+        for name, value in json.loads(line).items()
+    }
+    if "beside" not in fields:
+        return (Template(**fields),)
+    questions, plurals = fields.pop("turned_questions"), fields.pop("turned_plurals", ())
+    first = Template(**fields)
+    turned = Template(
+        name=first.name + _TURNED,
+        keys=first.keys,
+        value=first.beside,
+        statements=tuple(_TURN.sub(_other_hole, statement) for statement in first.statements),
+        questions=questions,
+        plurals=plurals,
+        beside=first.value,
+    )
+    return first, turned
+
+
+def line_of(family: Template) -> str:
+    """Return the name of the line that tells of a family: of both its sides, where it has two."""
+    return family.name.removesuffix(_TURNED)
+
+
+def _other_hole(hole: re.Match[str]) -> str:
+    return "{beside}" if hole[0] == "{value}" else "{value}"
 
 
 TEMPLATES = {

@@ -56,11 +56,12 @@ class Weights:
 class Plan:
     """What a sequence of needles is made of.
 
-    A row of wordy families has fewer needles and questions, down to half, so that text has room.
+    A row of wordy families has fewer needles and questions, down to a third, so that text has room.
     ``families`` empty: all of the split, a few in a batch; ``made_share`` of them give way to
     families that a grammar makes. Of the questions ``absent_share`` ask for a key that is nowhere.
     Of the batches ``renamed_share`` have other names in their text; of the wordings of a batch's
-    families ``aside_share`` have an aside in them, where one can stand (`disguise`).
+    families ``aside_share`` have an aside in them, where one can stand (`disguise`). Of the keys
+    ``shared_share`` are ones of which another family has told something.
     """
 
     num_tokens: int
@@ -72,6 +73,7 @@ class Plan:
     made_share: float = 0.0
     aside_share: float = 0.0
     renamed_share: float = 0.0
+    shared_share: float = 0.0
     weights: Weights = Weights()
 
 

@@ -14,7 +14,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Template:
-    """One family: kinds of its key and value, wordings, and wordings that ask for several."""
+    """One family: kinds of its key and value, wordings, and wordings that ask for several.
+
+    Where ``beside`` is a kind, each statement tells something of that kind too ("{beside}"),
+    for which nothing here asks.
+    """
 
     name: str
     keys: tuple[str, ...]
@@ -22,6 +26,7 @@ class Template:
     statements: tuple[str, ...]
     questions: tuple[str, ...]
     plurals: tuple[str, ...] = ()
+    beside: str = ""
 
 
 def listed(text: str, mark: str | None = None) -> tuple[str, ...]:

@@ -5,23 +5,33 @@ few sentences that belong nowhere ("The special magic number for amber-fox is 73
 questions in the margin, half-way and at the end. Distractors are cut from the same cloth: the same
 sentence about a key one letter away, one key with several values, a question about a key that is
 nowhere, to which the answer is "not found". Sources: the eight retrieval tasks of RULER
-(2404.06654, section 3.1); keys distinct over a batch so that its rows can serve each other as
-haystack (Focused Transformer, 2307.03170, "crossbatch"). Leaves out judging (an evaluation's
-work), pictures and sound. How a question is written into the stream stands in `needle_stream`,
-tasks from examples alone in `needle_tasks`; both are offered here too.
+(2404.06654, section 3.1); what is asked stands once in a batch so that its rows can serve each
+other as haystack (Focused Transformer, 2307.03170, "crossbatch"). Leaves out judging (an
+evaluation's work), pictures and sound. What belongs together is drawn in `needle_sets`, how a
+question is written into the stream stands in `needle_stream`, tasks from examples alone in
+`needle_tasks`; all are offered here too.
 """
 
 import math
 from collections.abc import Sequence as Many
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from cyclorama.data.disguise import draw_windows, with_asides
-from cyclorama.data.needle_draws import draw_key, draw_value, near_key, pick, value_among
-from cyclorama.data.needle_families import TEMPLATES
 from cyclorama.data.needle_grammar import made_template
+from cyclorama.data.needle_sets import (
+    KINDS,
+    Known,
+    NeedleSet,
+    absent_question,
+    draw_needle,
+    draw_set,
+    families_of,
+    family_names,
+    set_of,
+)
 from cyclorama.data.needle_stream import (
     ABSENT,
     ANSWER,
@@ -48,93 +58,8 @@ __all__ = [
     "Sequence", "Weights", "answer_ids", "dictionary_sequence", "draw_needle", "draw_set",
     "family_names", "label_map_sequence", "needle_batch", "needle_sequence", "question_ids",
 ]  # fmt: skip
-KINDS = ("single", "multi_key", "hard", "multi_value", "multi_query", "absent")
-_NEAR_SHARE = 0.35  # share of keys made from a key that already exists
 # A draft that leaves no room for text is drawn again, in the end of fewer needles and questions.
-_DRAFT_SHARES = (1.0, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-
-
-@dataclass(frozen=True)
-class NeedleSet:
-    """Needles that belong together and what can be asked of them.
-
-    Needles of one key must stand in the text in this order: their answer lists them so.
-    """
-
-    needles: tuple[Needle, ...]
-    questions: tuple[Question, ...]
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What was drawn: keys and their kinds; values by kind, None where these need no neighbours."""
-
-    keys: dict[str, str]
-    values: dict[str, list[str]] | None = None
-
-
-def draw_needle(
-    rng: np.random.Generator, *, split: str = "train", taken: dict[str, str] | None = None
-) -> Needle:
-    """Return one needle of a random family; its key is not in ``taken``, and is added to it."""
-    template = _template(rng, _families(split, ()))
-    key = _fresh_key(rng, template, split=split, taken={} if taken is None else taken)
-    return _needle(rng, template, key, draw_value(rng, template.value))
-
-
-def draw_set(
-    rng: np.random.Generator,
-    *,
-    num: int,
-    kind: str = "single",
-    split: str = "train",
-    families: Many[str] = (),
-    taken: dict[str, str] | None = None,
-) -> NeedleSet:
-    """Return ``num`` needles of one `KINDS` entry and the questions that can be asked of them.
-
-    single: families at random. multi_key: one family, other keys. hard: and the keys near each
-    other. multi_value: one key, whose answer lists all values. multi_query: a question lists
-    several keys (each is asked alone as well). absent: hard, and the only question is about a
-    near key that is nowhere. ``taken`` maps used keys to their kind, is avoided, and grows.
-    """
-    if kind not in KINDS or num < 1:
-        raise ValueError(f"num must be >= 1 and kind one of {' '.join(KINDS)}: got {num}, {kind!r}")
-    known = _Known({} if taken is None else taken)
-    return _set_of(rng, _families(split, families), num=num, kind=kind, split=split, known=known)
-
-
-def _set_of(
-    rng: np.random.Generator,
-    families: Many[Template],
-    *,
-    num: int,
-    kind: str,
-    split: str,
-    known: _Known,
-) -> NeedleSet:
-    """Return a set of `draw_set` from these families."""
-    plural = kind in ("multi_value", "multi_query")
-    template = _template(rng, families, plural=plural)
-    needles: list[Needle] = []
-    key, values = "", set()
-    for number in range(num):
-        if kind == "single" and number:
-            template = _template(rng, families)
-        if kind != "multi_value" or not number:
-            near = key if kind in ("hard", "absent") else ""
-            key = _fresh_key(rng, template, split=split, taken=known.keys, near=near)
-        avoid = values if plural else ()
-        if known.values is None:
-            value = draw_value(rng, template.value, avoid=avoid)
-        else:
-            value = value_among(rng, template.value, drawn=known.values, avoid=avoid)
-        values.add(value)
-        needles.append(_needle(rng, template, key, value))
-    if kind == "absent":
-        question = _absent_question(rng, families, needles, split=split, taken=known.keys)
-        return NeedleSet(tuple(needles), (question,))
-    return NeedleSet(tuple(needles), _questions(rng, template, needles, kind=kind))
+_DRAFT_SHARES = (1.0, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 
 
 def needle_sequence(rng: np.random.Generator, texts: Texts, *, plan: Plan) -> Sequence:
@@ -158,13 +83,13 @@ def needle_batch(
         raise ValueError(
             f"num_questions must be in [0, {plan.num_needles}], got {plan.num_questions}"
         )
-    written = _families(plan.split, plan.families)
+    written = families_of(plan.split, plan.families)
     some = rng.permutation(len(written))[: int(rng.integers(2, 17))]
     families = tuple(
         made_template(rng) if rng.random() < plan.made_share else written[i] for i in some
     )
     families = tuple(with_asides(rng, family, share=plan.aside_share) for family in families)
-    known = _Known({}, {})
+    known = Known({}, {})
     windows = draw_windows(
         rng, texts, num=batch, num_tokens=plan.num_tokens, renamed_share=plan.renamed_share
     )
@@ -176,7 +101,7 @@ def needle_batch(
     for window, (needles, questions) in zip(windows, drafts, strict=True):
         asked = [
             question
-            or _absent_question(
+            or absent_question(
                 rng,
                 families,
                 needles,
@@ -190,125 +115,8 @@ def needle_batch(
     return rows
 
 
-def family_names(split: str, chosen: Many[str] = ()) -> tuple[str, ...]:
-    """Return the families of a split, or those chosen; ValueError for one that it has not."""
-    if split not in TEMPLATES:
-        raise ValueError(f"split must be one of {' '.join(TEMPLATES)}, got {split!r}")
-    known = tuple(template.name for template in TEMPLATES[split])
-    if unknown := [name for name in chosen if name not in known]:
-        raise ValueError(
-            f"split {split!r} has no family {', '.join(unknown)}: choose among {', '.join(known)}"
-        )
-    return tuple(chosen) or known
-
-
-def _families(split: str, chosen: Many[str]) -> tuple[Template, ...]:
-    names = family_names(split, chosen)
-    if not chosen:
-        return TEMPLATES[split]
-    return tuple(template for template in TEMPLATES[split] if template.name in names)
-
-
-def _template(
-    rng: np.random.Generator, families: Many[Template], *, plural: bool = False
-) -> Template:
-    """Return one of ``families``; with ``plural``, one that can ask for several."""
-    choice = [one for one in families if one.plurals] if plural else families
-    if not choice:
-        names = ", ".join(template.name for template in families)
-        raise ValueError(f"none of the families {names} can ask for several at once")
-    return choice[int(rng.integers(len(choice)))]
-
-
-def _fresh_key(
-    rng: np.random.Generator,
-    template: Template,
-    *,
-    split: str,
-    taken: dict[str, str],
-    near: str = "",
-    everything: str = "",
-) -> str:
-    """Return a key that was never drawn and is not in ``everything`` (lower case).
-
-    It is near to ``near``, or at times to some key that exists.
-    """
-    like = near
-    if not near and taken and rng.random() < _NEAR_SHARE:
-        alike = [key for key, kind in taken.items() if kind in template.keys]
-        like = pick(rng, alike) if alike else ""
-    for trial in range(1000):
-        if like and trial < 100:
-            kind = taken[like]
-            key = near_key(rng, like, kind=kind, split=split)
-        else:
-            kind = pick(rng, template.keys)
-            key = draw_key(rng, kind, split=split)
-        if key not in taken and key.lower() not in everything:
-            taken[key] = kind
-            return key
-    raise ValueError(f"keys of family {template.name!r} are used up after {len(taken)}")
-
-
-def _needle(rng: np.random.Generator, template: Template, key: str, value: str) -> Needle:
-    statement, question = pick(rng, template.statements), pick(rng, template.questions)
-    return Needle(
-        statement=statement.format(key=key, value=value),
-        question=question.format(key=key),
-        answer=value,
-        family=template.name,
-        key=key,
-        kind=template.value,
-    )
-
-
-def _questions(
-    rng: np.random.Generator, template: Template, needles: Many[Needle], *, kind: str
-) -> tuple[Question, ...]:
-    """Return what can be asked of a set that is not absent."""
-    singles = tuple(
-        Question(needle.question, needle.answer, kind, needle.family, (needle.key,), (number,))
-        for number, needle in enumerate(needles)
-    )
-    if kind not in ("multi_value", "multi_query") or len(needles) < 2:
-        return singles
-    keys = tuple(dict.fromkeys(needle.key for needle in needles))
-    text = pick(rng, template.plurals).format(key=_listed(keys))
-    answer = ", ".join(needle.answer for needle in needles)
-    plural = Question(text, answer, kind, template.name, keys, tuple(range(len(needles))))
-    return (plural,) if kind == "multi_value" else (plural, *singles)
-
-
-def _listed(keys: Many[str]) -> str:
-    return keys[0] if len(keys) == 1 else ", ".join(keys[:-1]) + " and " + keys[-1]
-
-
-def _absent_question(
-    rng: np.random.Generator,
-    families: Many[Template],
-    needles: Many[Needle],
-    *,
-    split: str,
-    taken: dict[str, str],
-    everything: str = "",
-) -> Question:
-    """Return a question of the family of some needle about a key that no needle has."""
-    model = needles[int(rng.integers(len(needles)))]
-    template = next(template for template in families if template.name == model.family)
-    key = _fresh_key(
-        rng,
-        template,
-        split=split,
-        taken=taken,
-        near=model.key if rng.random() < 0.5 else "",
-        everything=everything or "\n".join(needle.statement for needle in needles).lower(),
-    )
-    text = pick(rng, template.questions).format(key=key)
-    return Question(text, ABSENT, "absent", template.name, (key,), ())
-
-
 def _fitting(
-    rng: np.random.Generator, plan: Plan, families: Many[Template], *, known: _Known
+    rng: np.random.Generator, plan: Plan, families: Many[Template], *, known: Known
 ) -> tuple[list[Needle], list[Question | None]]:
     """Return a draft that leaves room for text: of fewer needles where the families are wordy."""
     encode, size = load_tokenizer().encode, 0
@@ -326,18 +134,19 @@ def _fitting(
             size += 48 if question is None else len(question_part(question, 0).ids)
         if size <= 0.75 * plan.num_tokens:
             known.keys.update(drawn.keys)
+            known.told.update(drawn.told)
             if known.values is not None and drawn.values is not None:
                 known.values.update(drawn.values)
             return needles, questions
     raise ValueError(
-        f"{plan.num_needles} needles and {plan.num_questions} questions, or half as many of about "
-        f"{size} tokens, leave less than a quarter of {plan.num_tokens} for text: ask for fewer, "
-        "or longer sequences"
+        f"{plan.num_needles} needles and {plan.num_questions} questions, or the fewest tried of "
+        f"about {size} tokens, leave less than a quarter of {plan.num_tokens} for text: ask "
+        "for fewer, or longer sequences"
     )
 
 
 def _draft(
-    rng: np.random.Generator, plan: Plan, *, families: Many[Template], known: _Known
+    rng: np.random.Generator, plan: Plan, *, families: Many[Template], known: Known
 ) -> tuple[list[Needle], list[Question | None]]:
     """Return needles and questions of one sequence; None stands for one that will be absent."""
     plural = any(template.plurals for template in families)
@@ -351,7 +160,15 @@ def _draft(
         if kind == "multi_value":
             num = min(num, spare + 1)
             spare -= num - 1
-        drawn = _set_of(rng, families, num=num, kind=kind, split=plan.split, known=known)
+        drawn = set_of(
+            rng,
+            families,
+            num=num,
+            kind=kind,
+            split=plan.split,
+            known=known,
+            shared_share=plan.shared_share,
+        )
         offset = len(needles)
         needles += drawn.needles
         offered += [

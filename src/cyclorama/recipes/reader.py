@@ -71,6 +71,7 @@ class ReadingConfig(Config):
     made_share: float = 0.0  # of the families, made up by a grammar for a batch
     aside_share: float = 0.0  # of a batch's wordings, with an aside in them
     renamed_share: float = 0.0  # of the batches, with other names in their text
+    shared_share: float = 0.0  # of the keys, ones of which another family has told something
     num_needles: int = 14  # a sequence
     num_questions: int = 11  # fewer than needles: else no key can have several values
     absent_share: float = 0.1  # of the questions, about a key that is nowhere
@@ -153,6 +154,7 @@ def sequences(rng: np.random.Generator, texts: Texts, *, stage: ReadingConfig) -
         made_share=stage.made_share,
         aside_share=stage.aside_share,
         renamed_share=stage.renamed_share,
+        shared_share=stage.shared_share,
         weights=weights,
     )
     first = int(rng.integers(len(tasks)))
@@ -247,7 +249,8 @@ def _check_stages(stages: dict[str, ReadingConfig], reads: tuple[str, ...]) -> N
 
 LONG: dict[str, Any] = {
     "batch": 4, "num_tokens": 2048, "num_needles": 26, "num_questions": 20,
-    "made_share": 0.25, "aside_share": 0.2, "renamed_share": 0.5, "task_share": 0.05,
+    "made_share": 0.25, "aside_share": 0.2, "renamed_share": 0.5, "shared_share": 0.35,
+    "task_share": 0.05,
 }  # fmt: skip
 STAGES = {
     "a": ReadingConfig(
