@@ -5,7 +5,7 @@ sheep, the vet of a lame horse), told in two to five ways, in other words and or
 things beside it, and asked for in words of its own. The grammar (`needle_grammar`) has wordings
 without end, all of one cut; these have what only a writer thinks of. A language model wrote them:
 held-out lines without sight of anything that training has, and training's without sight of them;
-what turned out to tell of one thing in both was struck out (decisions 0011, 0012, 0014). Leaves
+what turned out to tell of one thing in both was struck out (decisions 0011 to 0015). Leaves
 out keys and values (`needle_draws`) and the first families of either split (`needle_words`).
 """
 
@@ -22,10 +22,10 @@ _TURN = re.compile(r"\{(?:value|beside)\}")
 def written_families(split: str) -> tuple[Template, ...]:
     """Return the families of ``train`` or ``test`` that the lines of their file hold."""
     lines = files("cyclorama.data").joinpath(f"families_{split}.jsonl").read_text("utf-8")
-    return tuple(family for line in lines.splitlines() for family in _families_of(line))
+    return tuple(family for line in lines.splitlines() for family in families_in(line))
 
 
-def _families_of(line: str) -> tuple[Template, ...]:
+def families_in(line: str) -> tuple[Template, ...]:
     """Return the family of a line; two where it tells of two things, so that either is asked for.
 
     Such a line has a second kind (``beside``), a hole for it in each statement, and questions for

@@ -1,0 +1,99 @@
+"""Does the question decide? Facts that tell two things of a key, asked for one of them.
+
+Each statement tells two things ("The dinghy K belongs to B, yet all summer V was at the oars"), often of
+one kind, and the question asks for one. Who finds the statement by its key and answers with either is
+right half of the time, as a coin is; so besides what is right it is counted how often the other thing
+of the same statement was told. The lines (``two_things.jsonl``, fifty, asked from both sides) were
+written like those of training (decision 0015) and are kept out of it. Keys and values are of the held-out split, at
+even depths of a text of the user's. An answer counts when it is the fact's, letter for letter, case apart.
+
+Run: python benchmarks/two_things.py [--weights reader,FILE] [--lengths 16k,1m] [--num 200] BOOK
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+from machine import machine
+from page import command, commit, opening, publish
+
+from cyclorama.data.needle_families import families_in
+from cyclorama.data.needle_sets import Known, set_of
+from cyclorama.data.needles import ABSENT, Needle
+from cyclorama.data.texts import Texts, open_texts
+from cyclorama.data.tokenizer import load_tokenizer
+from cyclorama.evaluation.bench import parse_length
+from cyclorama.evaluation.needle import ask, plant
+from cyclorama.inference.text import Reader, load_reader, read_tokens
+
+LINES = Path(__file__).with_suffix(".jsonl")
+SORTS = ("right", "the other thing", ABSENT, "something else")
+
+
+def drawn(num: int) -> tuple[Needle, ...]:
+    """Return ``num`` facts of the lines' families, of either side."""
+    lines = LINES.read_text("utf-8").splitlines()
+    families = [family for line in lines for family in families_in(line)]
+    rng = np.random.default_rng(num)
+    return set_of(rng, families, num=num, kind="single", split="test", known=Known({})).needles
+
+
+def sort_of(needle: Needle, answer: str) -> str:
+    """Return the entry of `SORTS` that an answer belongs to."""
+    said = answer.strip().lower()
+    if said == needle.answer.lower():
+        return "right"
+    if said == ABSENT:
+        return ABSENT
+    return "the other thing" if said and said in needle.statement.lower() else "something else"
+
+
+def answered(reader: Reader, texts: Texts, num_tokens: int, *, num: int) -> Counter[str]:
+    """Read one text with the facts in it, and count what comes back."""
+    needles = drawn(num)
+    told = [load_tokenizer().encode(" " + needle.statement) for needle in needles]
+    depths = [(number + 0.5) / num for number in range(num)]
+    haystack = texts.stream(num_tokens - sum(map(len, told)))
+    reading = read_tokens(reader, plant(haystack, told, depths=depths), memory_dtype="int8")
+    answers = ask(reader, reading, questions=[needle.question for needle in needles])
+    return Counter(sort_of(*one) for one in zip(needles, answers, strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("book", type=Path, help="a text to hide facts in")
+    parser.add_argument("--weights", default="reader", help="one or more, with commas")
+    parser.add_argument("--lengths", default="64k,1m", help="of the text, in tokens")
+    parser.add_argument("--num", type=int, default=200, help="facts in a text")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    texts = open_texts([arguments.book])
+    lines = [
+        f"| weights | tokens | questions | {' | '.join(SORTS)} |",
+        "|---|--:|--:|" + "--:|" * 4,
+    ]
+    for weights in arguments.weights.split(","):
+        reader = load_reader(weights)
+        for length in map(parse_length, arguments.lengths.split(",")):
+            counts = answered(reader, texts, length, num=arguments.num)
+            cells = " | ".join(str(counts[sort]) for sort in SORTS)
+            lines.append(f"| {reader.checksum[:12]} | {length:,} | {arguments.num} | {cells} |")
+            print(lines[-1], flush=True)
+    publish(
+        [
+            *opening("Does the question decide", __doc__),
+            f"* command: `{command()}`",
+            f"* commit: {commit()}; {machine(arguments.threads)}",
+            "",
+            *lines,
+            "",
+        ],
+        Path(__file__).with_suffix(".md"),
+    )
+
+
+if __name__ == "__main__":
+    main()
