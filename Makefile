@@ -40,8 +40,10 @@ bench: .venv/bench  ## every benchmark; those on footage need FILMS=folder, on r
 	$(BIN)/python benchmarks/dit_peer.py
 	$(BIN)/python benchmarks/reader_prefill.py
 	$(BIN)/python benchmarks/speech_peer.py $(SPEECH)
-	@if [ -f "$(BOOK)" ]; then $(BIN)/python benchmarks/second_look.py $(BOOK); \
-	else echo "second_look is left out: give BOOK=a long text"; fi
+	@if [ -f "$(BOOK)" ]; then set -x; \
+	  $(BIN)/python benchmarks/second_look.py $(BOOK); \
+	  $(BIN)/python benchmarks/two_things.py $(BOOK); \
+	else echo "second_look and two_things are left out: give BOOK=a long text"; fi
 	@if [ -d "$(FILMS)" ]; then set -x; \
 	  $(BIN)/python benchmarks/decoding.py $(FILMS)/*.mp4; \
 	  $(BIN)/python benchmarks/ingest.py $(FILMS); \

@@ -1,14 +1,17 @@
 """Families that were written: whole, and the held-out ones unknown to training."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cyclorama.data.needle_draws import draw_key, draw_value
-from cyclorama.data.needle_families import TEMPLATES
+from cyclorama.data.needle_families import TEMPLATES, families_in
 from cyclorama.data.needle_words import TEST_NOUNS, TEST_TEMPLATES, TRAIN_NOUNS
 from cyclorama.data.needles import draw_needle, draw_set
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_held_out_families_and_nouns_are_never_drawn_for_training():
@@ -52,6 +55,15 @@ def test_training_tells_of_nothing_that_is_held_out():
         words = set(subject.split())
         assert any(words <= family for family in held_out), subject
         assert not any(words <= family for family in told), subject
+
+
+def test_what_the_benchmark_asks_is_kept_out_of_training():
+    """Fifty lines of two things (benchmarks/two_things), by their wordings."""
+    lines = (ROOT / "benchmarks" / "two_things.jsonl").read_text("utf-8").splitlines()
+    kept = [family for line in lines for family in families_in(line)]
+    assert len(kept) == 100
+    training = {text for one in TEMPLATES["train"] for text in one.statements}
+    assert not training & {text for one in kept for text in one.statements}
 
 
 @pytest.mark.parametrize("split", TEMPLATES)
