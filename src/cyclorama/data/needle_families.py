@@ -38,7 +38,7 @@ def families_in(line: str) -> tuple[Template, ...]:
     if "beside" not in fields:
         return (Template(**fields),)
     questions, plurals = fields.pop("turned_questions"), fields.pop("turned_plurals", ())
-    first = Template(**fields)
+    first = Template(**fields, turned=questions)
     turned = Template(
         name=first.name + _TURNED,
         keys=first.keys,
@@ -47,6 +47,7 @@ def families_in(line: str) -> tuple[Template, ...]:
         questions=questions,
         plurals=plurals,
         beside=first.value,
+        turned=first.questions,
     )
     return first, turned
 

@@ -198,6 +198,8 @@ def _needle(rng: np.random.Generator, template: Template, key: str, value: str) 
         family=template.name,
         key=key,
         kind=template.value,
+        turned=pick(rng, template.turned).format(key=key) if template.beside else "",
+        beside=beside,
     )
 
 
@@ -206,8 +208,10 @@ def _questions(
 ) -> tuple[Question, ...]:
     """Return what can be asked of a set that is not absent."""
     singles = tuple(
-        Question(needle.question, needle.answer, kind, needle.family, (needle.key,), (number,))
+        Question(text, answer, kind, needle.family, (needle.key,), (number,))
         for number, needle in enumerate(needles)
+        for text, answer in ((needle.question, needle.answer), (needle.turned, needle.beside))
+        if text
     )
     if kind not in ("multi_value", "multi_query") or len(needles) < 2:
         return singles

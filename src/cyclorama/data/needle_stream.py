@@ -21,7 +21,10 @@ ABSENT = "not found"
 
 @dataclass(frozen=True)
 class Needle:
-    """One hidden fact; ``kind`` is the type of its answer (number, words, uuid, city, ...)."""
+    """One hidden fact; ``kind`` is the type of its answer (number, words, uuid, city, ...).
+
+    A statement of two things has a second question (``turned``), for what stands ``beside``.
+    """
 
     statement: str
     question: str
@@ -29,6 +32,8 @@ class Needle:
     family: str
     key: str
     kind: str
+    turned: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True)

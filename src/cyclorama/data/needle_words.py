@@ -16,8 +16,8 @@ from dataclasses import dataclass
 class Template:
     """One family: kinds of its key and value, wordings, and wordings that ask for several.
 
-    Where ``beside`` is a kind, each statement tells something of that kind too ("{beside}"),
-    for which nothing here asks.
+    Where ``beside`` is a kind, each statement tells something of that kind too ("{beside}"), for
+    which the ``turned`` questions ask.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Template:
     questions: tuple[str, ...]
     plurals: tuple[str, ...] = ()
     beside: str = ""
+    turned: tuple[str, ...] = ()
 
 
 def listed(text: str, mark: str | None = None) -> tuple[str, ...]:
