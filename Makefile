@@ -40,11 +40,11 @@ bench: .venv/bench  ## every benchmark; those on footage need FILMS=folder, on r
 	$(BIN)/python benchmarks/dit_peer.py
 	$(BIN)/python benchmarks/reader_prefill.py
 	$(BIN)/python benchmarks/speech_peer.py $(SPEECH)
-	@if [ -f "$(BOOK)" ]; then set -x; \
+	@if [ -f "$(BOOK)" ]; then set -ex; \
 	  $(BIN)/python benchmarks/second_look.py $(BOOK); \
 	  $(BIN)/python benchmarks/two_things.py $(BOOK); \
 	else echo "second_look and two_things are left out: give BOOK=a long text"; fi
-	@if [ -d "$(FILMS)" ]; then set -x; \
+	@if [ -d "$(FILMS)" ]; then set -ex; \
 	  $(BIN)/python benchmarks/decoding.py $(FILMS)/*.mp4; \
 	  $(BIN)/python benchmarks/ingest.py $(FILMS); \
 	else echo "decoding and ingest are left out: give FILMS=folder of .mp4 files"; fi

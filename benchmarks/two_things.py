@@ -3,9 +3,9 @@
 Each statement tells two things ("The dinghy K belongs to B, yet all summer V was at the oars"), often of
 one kind, and the question asks for one. Who finds the statement by its key and answers with either is
 right half of the time, as a coin is; so besides what is right it is counted how often the other thing
-of the same statement was told. The lines (``two_things.jsonl``, fifty, asked from both sides) were
-written like those of training (decision 0015) and are kept out of it. Keys and values are of the held-out split, at
-even depths of a text of the user's. An answer counts when it is the fact's, letter for letter, case apart.
+of the same statement was told. The lines (``two_things.jsonl``, 39, asked from both sides) were
+written like those of training (decision 0015) and are kept out of it, their questions too. Keys are of the held-out
+split, the facts at even depths of a text of the user's. An answer counts when it is the fact's, letter for letter, case apart.
 
 Run: python benchmarks/two_things.py [--weights reader,FILE] [--lengths 16k,1m] [--num 200] BOOK
 """
@@ -47,7 +47,7 @@ def sort_of(needle: Needle, answer: str) -> str:
         return "right"
     if said == ABSENT:
         return ABSENT
-    return "the other thing" if said and said in needle.statement.lower() else "something else"
+    return "the other thing" if said == needle.beside.lower() else "something else"
 
 
 def answered(reader: Reader, texts: Texts, num_tokens: int, *, num: int) -> Counter[str]:

@@ -1,22 +1,22 @@
-"""Families of needles that were written one by one, each a line of ``families_SPLIT.jsonl``.
+"""Families of needles that were written one by one: a line of ``families_SPLIT.jsonl``, one or two.
 
 Picture a commonplace book to which many hands added: on each line one kind of fact (a dowry of
 sheep, the vet of a lame horse), told in two to five ways, in other words and orders and with other
 things beside it, and asked for in words of its own. The grammar (`needle_grammar`) has wordings
 without end, all of one cut; these have what only a writer thinks of. A language model wrote them:
 held-out lines without sight of anything that training has, and training's without sight of them;
-what turned out to tell of one thing in both was struck out (decisions 0011 to 0015). Leaves
+what turned out to tell of one thing in both was struck out (decisions 0011, 0012,
+0014, 0015). Leaves
 out keys and values (`needle_draws`) and the first families of either split (`needle_words`).
 """
 
 import json
-import re
+from dataclasses import replace
 from importlib.resources import files
 
 from cyclorama.data.needle_words import TEST_TEMPLATES, TRAIN_TEMPLATES, Template
 
 _TURNED = "_turned"
-_TURN = re.compile(r"\{(?:value|beside)\}")
 
 
 def written_families(split: str) -> tuple[Template, ...]:
@@ -39,11 +39,12 @@ def families_in(line: str) -> tuple[Template, ...]:
         return (Template(**fields),)
     questions, plurals = fields.pop("turned_questions"), fields.pop("turned_plurals", ())
     first = Template(**fields, turned=questions)
-    turned = Template(
+    exchanged = {"key": "{key}", "value": "{beside}", "beside": "{value}"}
+    turned = replace(
+        first,
         name=first.name + _TURNED,
-        keys=first.keys,
         value=first.beside,
-        statements=tuple(_TURN.sub(_other_hole, statement) for statement in first.statements),
+        statements=tuple(statement.format(**exchanged) for statement in first.statements),
         questions=questions,
         plurals=plurals,
         beside=first.value,
@@ -55,10 +56,6 @@ def families_in(line: str) -> tuple[Template, ...]:
 def line_of(family: Template) -> str:
     """Return the name of the line that tells of a family: of both its sides, where it has two."""
     return family.name.removesuffix(_TURNED)
-
-
-def _other_hole(hole: re.Match[str]) -> str:
-    return "{beside}" if hole[0] == "{value}" else "{value}"
 
 
 TEMPLATES = {

@@ -6,6 +6,7 @@ What may be drawn together is settled here; on which page it is printed is not (
 the eight retrieval tasks of RULER (2404.06654, section 3.1).
 """
 
+from collections.abc import Container
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 
@@ -33,9 +34,9 @@ class NeedleSet:
 
 @dataclass(frozen=True)
 class Known:
-    """What was drawn: keys and their kinds, and by key the lines of families that tell of it.
+    """What was drawn: ``keys`` and their kinds, and by key the lines that have ``told`` of it.
 
-    Values by kind, None where these need no neighbours.
+    ``values`` are by kind; None where these need no neighbours.
     """
 
     keys: dict[str, str]
@@ -49,7 +50,7 @@ def draw_needle(
     """Return one needle of a random family; its key is not in ``taken``, and is added to it."""
     template = _template(rng, families_of(split, ()))
     key = _fresh_key(rng, template, split=split, taken={} if taken is None else taken)
-    return _needle(rng, template, key, draw_value(rng, template.value))
+    return _needle(rng, template, key, _values_of(rng, template, Known({})))
 
 
 def draw_set(
@@ -86,8 +87,8 @@ def set_of(
 ) -> NeedleSet:
     """Return a set of `draw_set` from these families.
 
-    Of its keys that need not be near each other ``shared_share`` are ones of which other families
-    tell something already: then only the question says which of the facts is meant.
+    In single and multi_key sets ``shared_share`` of the keys are ones of which another line has
+    told something, where one fits: then only the question says which of the facts is meant.
     """
     plural = kind in ("multi_value", "multi_query")
     template = _template(rng, families, plural=plural)
@@ -103,17 +104,37 @@ def set_of(
                 key = _told_key(rng, template, known)
             key = key or _fresh_key(rng, template, split=split, taken=known.keys, near=near)
             known.told.setdefault(key, set()).add(line_of(template))
-        avoid = values if plural else ()
-        if known.values is None:
-            value = draw_value(rng, template.value, avoid=avoid)
-        else:
-            value = value_among(rng, template.value, drawn=known.values, avoid=avoid)
-        values.add(value)
-        needles.append(_needle(rng, template, key, value))
+        told = _values_of(rng, template, known, avoid=values if plural else ())
+        values.add(told[0])
+        needles.append(_needle(rng, template, key, told))
     if kind == "absent":
-        question = absent_question(rng, families, needles, split=split, taken=known.keys)
+        question = absent_question(rng, families, needles=needles, split=split, taken=known.keys)
         return NeedleSet(tuple(needles), (question,))
     return NeedleSet(tuple(needles), _questions(rng, template, needles, kind=kind))
+
+
+def absent_question(
+    rng: np.random.Generator,
+    families: Many[Template],
+    *,
+    needles: Many[Needle],
+    split: str,
+    taken: dict[str, str],
+    everything: str = "",
+) -> Question:
+    """Return a question of the family of some needle about a key that no needle has."""
+    model = needles[int(rng.integers(len(needles)))]
+    template = next(template for template in families if template.name == model.family)
+    key = _fresh_key(
+        rng,
+        template,
+        split=split,
+        taken=taken,
+        near=model.key if rng.random() < 0.5 else "",
+        everything=everything or "\n".join(needle.statement for needle in needles).lower(),
+    )
+    text = pick(rng, template.questions).format(key=key)
+    return Question(text, ABSENT, "absent", template.name, (key,), ())
 
 
 def family_names(split: str, chosen: Many[str] = ()) -> tuple[str, ...]:
@@ -188,9 +209,25 @@ def _fresh_key(
     raise ValueError(f"keys of family {template.name!r} are used up after {len(taken)}")
 
 
-def _needle(rng: np.random.Generator, template: Template, key: str, value: str) -> Needle:
+def _values_of(
+    rng: np.random.Generator, template: Template, known: Known, *, avoid: Container[str] = ()
+) -> tuple[str, str]:
+    """Return a value that is not in ``avoid``, and what is told beside it: another one, or ""."""
+
+    def drawn(kind: str, avoid: Container[str]) -> str:
+        if known.values is None:
+            return draw_value(rng, kind, avoid=avoid)
+        return value_among(rng, kind, drawn=known.values, avoid=avoid)
+
+    value = drawn(template.value, avoid)
+    return value, drawn(template.beside, (value,)) if template.beside else ""
+
+
+def _needle(
+    rng: np.random.Generator, template: Template, key: str, told: tuple[str, str]
+) -> Needle:
+    value, beside = told
     statement, question = pick(rng, template.statements), pick(rng, template.questions)
-    beside = draw_value(rng, template.beside, avoid=(value,)) if template.beside else ""
     return Needle(
         statement=statement.format(key=key, value=value, beside=beside),
         question=question.format(key=key),
@@ -224,27 +261,3 @@ def _questions(
 
 def _listed(keys: Many[str]) -> str:
     return keys[0] if len(keys) == 1 else ", ".join(keys[:-1]) + " and " + keys[-1]
-
-
-def absent_question(
-    rng: np.random.Generator,
-    families: Many[Template],
-    needles: Many[Needle],
-    *,
-    split: str,
-    taken: dict[str, str],
-    everything: str = "",
-) -> Question:
-    """Return a question of the family of some needle about a key that no needle has."""
-    model = needles[int(rng.integers(len(needles)))]
-    template = next(template for template in families if template.name == model.family)
-    key = _fresh_key(
-        rng,
-        template,
-        split=split,
-        taken=taken,
-        near=model.key if rng.random() < 0.5 else "",
-        everything=everything or "\n".join(needle.statement for needle in needles).lower(),
-    )
-    text = pick(rng, template.questions).format(key=key)
-    return Question(text, ABSENT, "absent", template.name, (key,), ())

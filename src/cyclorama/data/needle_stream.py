@@ -61,12 +61,14 @@ class Weights:
 class Plan:
     """What a sequence of needles is made of.
 
-    A row of wordy families has fewer needles and questions, down to a third, so that text has room.
+    A row of wordy families has fewer needles and questions, so that text has room: down to three
+    tenths.
     ``families`` empty: all of the split, a few in a batch; ``made_share`` of them give way to
     families that a grammar makes. Of the questions ``absent_share`` ask for a key that is nowhere.
     Of the batches ``renamed_share`` have other names in their text; of the wordings of a batch's
-    families ``aside_share`` have an aside in them, where one can stand (`disguise`). Of the keys
-    ``shared_share`` are ones of which another family has told something.
+    families ``aside_share`` have an aside in them, where one can stand (`disguise`). Of keys
+    that need not be near each other ``shared_share`` are ones of which another line has told
+    something, where one fits (`needle_sets`).
     """
 
     num_tokens: int

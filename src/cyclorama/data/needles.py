@@ -5,11 +5,11 @@ few sentences that belong nowhere ("The special magic number for amber-fox is 73
 questions in the margin, half-way and at the end. Distractors are cut from the same cloth: the same
 sentence about a key one letter away, one key with several values, a question about a key that is
 nowhere, to which the answer is "not found". Sources: the eight retrieval tasks of RULER
-(2404.06654, section 3.1); what is asked stands once in a batch so that its rows can serve each
-other as haystack (Focused Transformer, 2307.03170, "crossbatch"). Leaves out judging (an
-evaluation's work), pictures and sound. What belongs together is drawn in `needle_sets`, how a
-question is written into the stream stands in `needle_stream`, tasks from examples alone in
-`needle_tasks`; all are offered here too.
+(2404.06654, section 3.1); no line of families tells of one key in two rows of a batch, so that
+these can serve each other as haystack (Focused Transformer, 2307.03170, "crossbatch"). Leaves
+out judging (an evaluation's work), pictures and sound. What belongs together is drawn in
+`needle_sets`, how a question is written into the stream stands in `needle_stream`, tasks from
+examples alone in `needle_tasks`; what others need of them is offered here too.
 """
 
 import math
@@ -65,8 +65,8 @@ _DRAFT_SHARES = (1.0, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 def needle_sequence(rng: np.random.Generator, texts: Texts, *, plan: Plan) -> Sequence:
     """Return a window of text with needles in it and questions, half of them at its end.
 
-    Raises ValueError when there are more questions than needles, when half of them leave less than
-    a quarter of the tokens for text, or for a family that the split does not have.
+    Raises ValueError when there are more questions than needles, when three tenths of them leave
+    less than a quarter of the tokens for text, or for a family that the split does not have.
     """
     return needle_batch(rng, texts, batch=1, plan=plan)[0]
 
@@ -76,8 +76,8 @@ def needle_batch(
 ) -> list[Sequence]:
     """Return ``batch`` sequences of `needle_sequence` that can serve each other as haystack.
 
-    They share two to sixteen families and have keys near each other's, but no key stands in two of
-    them, and an absent key is in none.
+    They share two to sixteen families and have keys near each other's, but no line tells of a key
+    in two of them, and an absent key is in none.
     """
     if not 0 <= plan.num_questions <= plan.num_needles:
         raise ValueError(
@@ -104,7 +104,7 @@ def needle_batch(
             or absent_question(
                 rng,
                 families,
-                needles,
+                needles=needles,
                 split=plan.split,
                 taken=known.keys,
                 everything=everything,

@@ -71,7 +71,7 @@ class ReadingConfig(Config):
     made_share: float = 0.0  # of the families, made up by a grammar for a batch
     aside_share: float = 0.0  # of a batch's wordings, with an aside in them
     renamed_share: float = 0.0  # of the batches, with other names in their text
-    shared_share: float = 0.0  # of the keys, ones of which another family has told something
+    shared_share: float = 0.0  # of keys, ones told of by another line, where one fits
     num_needles: int = 14  # a sequence
     num_questions: int = 11  # fewer than needles: else no key can have several values
     absent_share: float = 0.1  # of the questions, about a key that is nowhere
