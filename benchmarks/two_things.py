@@ -1,11 +1,12 @@
 """Does the question decide? Facts that tell two things of a key, asked for one of them.
 
-Each statement tells two things ("The dinghy K belongs to B, yet all summer V was at the oars"), often of
-one kind, and the question asks for one. Who finds the statement by its key and answers with either is
-right half of the time, as a coin is; so besides what is right it is counted how often the other thing
-of the same statement was told. The lines (``two_things.jsonl``, 39, asked from both sides) were
-written like those of training (decision 0015) and are kept out of it, their questions too. Keys are of the held-out
-split, the facts at even depths of a text of the user's. An answer counts when it is the fact's, letter for letter, case apart.
+Each statement tells two things ("The dinghy K belongs to B, yet all summer V was at the oars"),
+often of one kind, and the question asks for one. Who finds the statement by its key and answers
+with either is right half of the time, as a coin is; so besides what is right it is counted how
+often the other thing of the same statement was told. The lines (``two_things.jsonl``, 39, asked
+from both sides) were written like those of training (decision 0015) and are kept out of it, their
+questions too. Keys are of the held-out split, the facts at even depths of a text of the user's. An
+answer counts when it is the fact's, letter for letter, case apart.
 
 Run: python benchmarks/two_things.py [--weights reader,FILE] [--lengths 16k,1m] [--num 200] BOOK
 """
@@ -25,8 +26,8 @@ from cyclorama.data.needles import ABSENT, Needle
 from cyclorama.data.texts import Texts, open_texts
 from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.evaluation.bench import parse_length
-from cyclorama.evaluation.needle import ask, plant
-from cyclorama.inference.text import Reader, load_reader, read_tokens
+from cyclorama.evaluation.needle import try_haystack
+from cyclorama.inference.text import Reader, load_reader
 
 LINES = Path(__file__).with_suffix(".jsonl")
 SORTS = ("right", "the other thing", ABSENT, "something else")
@@ -53,12 +54,13 @@ def sort_of(needle: Needle, answer: str) -> str:
 def answered(reader: Reader, texts: Texts, num_tokens: int, *, num: int) -> Counter[str]:
     """Read one text with the facts in it, and count what comes back."""
     needles = drawn(num)
-    told = [load_tokenizer().encode(" " + needle.statement) for needle in needles]
-    depths = [(number + 0.5) / num for number in range(num)]
-    haystack = texts.stream(num_tokens - sum(map(len, told)))
-    reading = read_tokens(reader, plant(haystack, told, depths=depths), memory_dtype="int8")
-    answers = ask(reader, reading, questions=[needle.question for needle in needles])
-    return Counter(sort_of(*one) for one in zip(needles, answers, strict=True))
+    told = sum(len(load_tokenizer().encode(" " + needle.statement)) for needle in needles)
+    trials, _, _ = try_haystack(
+        reader, texts.stream(num_tokens - told), needles=needles, memory_dtype="int8"
+    )
+    return Counter(
+        sort_of(needle, trial.found) for needle, trial in zip(needles, trials, strict=True)
+    )
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
-"""Families of needles that were written one by one: a line of ``families_SPLIT.jsonl``, one or two.
+"""Families of needles that were written one by one, in the lines of ``families_SPLIT.jsonl``.
 
 Picture a commonplace book to which many hands added: on each line one kind of fact (a dowry of
 sheep, the vet of a lame horse), told in two to five ways, in other words and orders and with other
 things beside it, and asked for in words of its own. The grammar (`needle_grammar`) has wordings
 without end, all of one cut; these have what only a writer thinks of. A language model wrote them:
 held-out lines without sight of anything that training has, and training's without sight of them;
-what turned out to tell of one thing in both was struck out (decisions 0011, 0012,
-0014, 0015). Leaves
-out keys and values (`needle_draws`) and the first families of either split (`needle_words`).
+what turned out to tell of one thing in both was struck out (decisions 0011, 0012, 0014, 0015).
+Leaves out keys and values (`needle_draws`) and the first families of either split
+(`needle_words`).
 """
 
 import json
