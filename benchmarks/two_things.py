@@ -6,7 +6,8 @@ with either is right half of the time, as a coin is; so besides what is right it
 often the other thing of the same statement was told. The lines (``two_things.jsonl``, 39, asked
 from both sides) were written like those of training (decision 0015) and are kept out of it, their
 questions too. Keys are of the held-out split, the facts at even depths of a text of the user's. An
-answer counts when it is the fact's, letter for letter, case apart.
+answer counts when it is the fact's, letter for letter, case apart. A third as many questions ask of
+a key what its line does not tell but another one could: "not found" is right (untold).
 
 Run: python benchmarks/two_things.py [--weights reader,FILE] [--lengths 16k,1m] [--num 200] BOOK
 """
@@ -21,24 +22,28 @@ from machine import machine
 from page import command, commit, opening, publish
 
 from cyclorama.data.needle_families import families_in
-from cyclorama.data.needle_sets import Known, set_of
-from cyclorama.data.needles import ABSENT, Needle
+from cyclorama.data.needle_sets import Known, set_of, untold_question
+from cyclorama.data.needles import ABSENT, Needle, Question
 from cyclorama.data.texts import Texts, open_texts
 from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.evaluation.bench import parse_length
-from cyclorama.evaluation.needle import try_haystack
+from cyclorama.evaluation.needle import singles, try_haystack
 from cyclorama.inference.text import Reader, load_reader
 
 LINES = Path(__file__).with_suffix(".jsonl")
 SORTS = ("right", "the other thing", ABSENT, "something else")
 
 
-def drawn(num: int) -> tuple[Needle, ...]:
-    """Return ``num`` facts of the lines' families, of either side."""
+def drawn(num: int) -> tuple[tuple[Needle, ...], list[Question]]:
+    """Return ``num`` facts of the lines' families, of either side, and questions untold."""
     lines = LINES.read_text("utf-8").splitlines()
     families = [family for line in lines for family in families_in(line)]
-    rng = np.random.default_rng(num)
-    return set_of(rng, families, num=num, kind="single", split="test", known=Known({})).needles
+    rng, known = np.random.default_rng(num), Known({})
+    needles = set_of(rng, families, num=num, kind="single", split="test", known=known).needles
+    asked = (
+        untold_question(rng, families, needles=[needle], known=known) for needle in needles[::3]
+    )
+    return needles, [question for question in asked if question]
 
 
 def sort_of(needle: Needle, answer: str) -> str:
@@ -51,16 +56,22 @@ def sort_of(needle: Needle, answer: str) -> str:
     return "the other thing" if said == needle.beside.lower() else "something else"
 
 
-def answered(reader: Reader, texts: Texts, num_tokens: int, *, num: int) -> Counter[str]:
-    """Read one text with the facts in it, and count what comes back."""
-    needles = drawn(num)
+def answered(reader: Reader, texts: Texts, num_tokens: int, *, num: int) -> list[int]:
+    """Read one text with the facts in it; return counts of `SORTS`, of untold, of these refused."""
+    needles, untold = drawn(num)
     told = sum(len(load_tokenizer().encode(" " + needle.statement)) for needle in needles)
     trials, _, _ = try_haystack(
-        reader, texts.stream(num_tokens - told), needles=needles, memory_dtype="int8"
+        reader,
+        texts.stream(num_tokens - told),
+        needles=needles,
+        questions=[*singles(needles), *untold],
+        memory_dtype="int8",
     )
-    return Counter(
-        sort_of(needle, trial.found) for needle, trial in zip(needles, trials, strict=True)
+    counts = Counter(
+        sort_of(needle, trial.found) for needle, trial in zip(needles, trials, strict=False)
     )
+    refused = sum(trial.found.strip().lower() == ABSENT for trial in trials[num:])
+    return [*(counts[sort] for sort in SORTS), len(untold), refused]
 
 
 def main() -> None:
@@ -74,14 +85,13 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     texts = open_texts([arguments.book])
     lines = [
-        f"| weights | tokens | questions | {' | '.join(SORTS)} |",
-        "|---|--:|--:|" + "--:|" * 4,
+        f"| weights | tokens | questions | {' | '.join(SORTS)} | untold | not found |",
+        "|---|--:|--:|" + "--:|" * 6,
     ]
     for weights in arguments.weights.split(","):
         reader = load_reader(weights)
         for length in map(parse_length, arguments.lengths.split(",")):
-            counts = answered(reader, texts, length, num=arguments.num)
-            cells = " | ".join(str(counts[sort]) for sort in SORTS)
+            cells = " | ".join(map(str, answered(reader, texts, length, num=arguments.num)))
             lines.append(f"| {reader.checksum[:12]} | {length:,} | {arguments.num} | {cells} |")
             print(lines[-1], flush=True)
     publish(

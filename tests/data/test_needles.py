@@ -9,8 +9,6 @@ import pytest
 
 from cyclorama.data.needle_draws import draw_key, draw_value, near_key, near_value, value_among
 from cyclorama.data.needle_families import TEMPLATES as SPLITS
-from cyclorama.data.needle_families import line_of
-from cyclorama.data.needle_sets import Known, set_of
 from cyclorama.data.needle_words import CATEGORIES
 from cyclorama.data.needles import (
     ABSENT,
@@ -178,24 +176,6 @@ def test_no_key_stands_in_two_places_of_a_batch(batch):
     families = [{needle.family for needle in row.needles} for row in batch]
     for one in families:  # none is a haystack that a reader tells from its own at a glance
         assert any(one & two for two in families if two is not one)
-
-
-def test_of_a_shared_key_each_line_tells_once():
-    """Several facts of one key then differ in what is asked for; by itself no key is shared."""
-    people = [told for told in SPLITS["train"] if told.beside and "person" in told.keys][-12:]
-    for share in (0.0, 0.9):
-        drawn = set_of(rng_of(8), people, num=60, kind="single", split="train", known=Known({}),
-                       shared_share=share)  # fmt: skip
-        told = [(needle.key, line_of(TEMPLATES[needle.family])) for needle in drawn.needles]
-        assert len(set(told)) == 60
-        assert (len({key for key, _ in told}) == 60) is (share == 0.0)
-    batch = needle_batch(rng_of(9), TEXTS, batch=6, plan=Plan(2048, shared_share=0.9))
-    rows: dict[tuple[str, str], set[int]] = {}
-    for number, row in enumerate(batch):
-        for needle in row.needles:
-            rows.setdefault((needle.key, line_of(TEMPLATES[needle.family])), set()).add(number)
-    assert max(map(len, rows.values())) == 1
-    assert len({key for key, _ in rows}) < len(rows)
 
 
 def test_absent_keys_are_nowhere_in_a_batch(batch):

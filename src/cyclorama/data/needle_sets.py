@@ -8,7 +8,7 @@ the eight retrieval tasks of RULER (2404.06654, section 3.1).
 
 from collections.abc import Container
 from collections.abc import Sequence as Many
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -135,6 +135,22 @@ def absent_question(
     )
     text = pick(rng, template.questions).format(key=key)
     return Question(text, ABSENT, "absent", template.name, (key,), ())
+
+
+def untold_question(
+    rng: np.random.Generator, families: Many[Template], *, needles: Many[Needle], known: Known
+) -> Question | None:
+    """Return a question about a needle's key of which nothing was told; None where none fits.
+
+    The key is in the text, with other facts: only the rest of the question shows that none answers.
+    """
+    here = {needle.key: known.told[needle.key] for needle in needles}
+    for i in rng.permutation(len(families)):
+        key = _told_key(rng, families[i], replace(known, told=here))
+        if key:
+            text = pick(rng, families[i].questions).format(key=key)
+            return Question(text, ABSENT, "absent", families[i].name, (key,), ())
+    return None
 
 
 def family_names(split: str, chosen: Many[str] = ()) -> tuple[str, ...]:

@@ -64,7 +64,8 @@ class Plan:
     A row of wordy families has fewer needles and questions, so that text has room: down to three
     tenths.
     ``families`` empty: all of the split, a few in a batch; ``made_share`` of them give way to
-    families that a grammar makes. Of the questions ``absent_share`` ask for a key that is nowhere.
+    families that a grammar makes. Of the questions ``absent_share`` have no answer: they ask for a
+    key that is nowhere or, ``untold_share`` of them, for what is not told of a key.
     Of the batches ``renamed_share`` have other names in their text; of the wordings of a batch's
     families ``aside_share`` have an aside in them, where one can stand (`disguise`). Of keys
     that need not be near each other ``shared_share`` are ones of which another line has told
@@ -77,6 +78,7 @@ class Plan:
     split: str = "train"
     families: tuple[str, ...] = ()
     absent_share: float = 0.1
+    untold_share: float = 0.0
     made_share: float = 0.0
     aside_share: float = 0.0
     renamed_share: float = 0.0

@@ -31,6 +31,7 @@ from cyclorama.data.needle_sets import (
     families_of,
     family_names,
     set_of,
+    untold_question,
 )
 from cyclorama.data.needle_stream import (
     ABSENT,
@@ -101,6 +102,10 @@ def needle_batch(
     for window, (needles, questions) in zip(windows, drafts, strict=True):
         asked = [
             question
+            or (
+                rng.random() < plan.untold_share
+                and untold_question(rng, families, needles=needles, known=known)
+            )
             or absent_question(
                 rng,
                 families,

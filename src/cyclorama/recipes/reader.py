@@ -74,7 +74,8 @@ class ReadingConfig(Config):
     shared_share: float = 0.0  # of keys, ones told of by another line, where one fits
     num_needles: int = 14  # a sequence
     num_questions: int = 11  # fewer than needles: else no key can have several values
-    absent_share: float = 0.1  # of the questions, about a key that is nowhere
+    absent_share: float = 0.1  # of the questions, without an answer: about a key that is nowhere
+    untold_share: float = 0.0  # of those, about a key of which other things are told
     task_share: float = 0.0  # of the sequences, a label map or a dictionary in place of needles
     text_weight: float = 0.3
     answer_weight: float = 5.0
@@ -151,6 +152,7 @@ def sequences(rng: np.random.Generator, texts: Texts, *, stage: ReadingConfig) -
         num_questions=stage.num_questions,
         families=stage.families,
         absent_share=stage.absent_share,
+        untold_share=stage.untold_share,
         made_share=stage.made_share,
         aside_share=stage.aside_share,
         renamed_share=stage.renamed_share,
@@ -250,7 +252,7 @@ def _check_stages(stages: dict[str, ReadingConfig], reads: tuple[str, ...]) -> N
 LONG: dict[str, Any] = {
     "batch": 4, "num_tokens": 2048, "num_needles": 26, "num_questions": 20,
     "made_share": 0.25, "aside_share": 0.2, "renamed_share": 0.5, "shared_share": 0.35,
-    "task_share": 0.05,
+    "untold_share": 0.3, "task_share": 0.05,
 }  # fmt: skip
 STAGES = {
     "a": ReadingConfig(
