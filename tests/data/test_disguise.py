@@ -6,7 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cyclorama.data.disguise import ASIDES, draw_windows, renamed, with_asides
+from cyclorama.data.disguise import (
+    ASIDES,
+    draw_windows,
+    renamed,
+    with_asides,
+    with_other_words,
+)
 from cyclorama.data.needle_families import TEMPLATES
 from cyclorama.data.needle_words import CITIES, FIRST_NAMES, Template
 from cyclorama.data.needles import Plan, needle_batch
@@ -156,6 +162,51 @@ def test_asides_are_short_and_have_no_holes_or_commas():
         assert not set(aside) & set("{},;")
 
 
+TAG = replace(
+    family(
+        "At the desk the suitcase of {key} was given the baggage tag {value}.",
+        "The tags, said {key}, were left; baggage tag {value}, the-tag-man read.",
+        value="code",
+    ),
+    questions=("Which baggage tag has {key}?", "The tag of {key}?"),
+    plurals=("All the tags of {key}?",),
+)
+
+
+def test_a_rare_word_has_the_same_other_in_statements_and_questions():
+    seen = set()
+    for seed in range(60):
+        told = with_other_words(rng_of(seed), TAG, share=1.0)
+        found = re.fullmatch(
+            r"At the desk the suitcase of {key} was given the (\w+) (\w+) {value}\.",
+            told.statements[0],
+        )
+        assert found, told.statements[0]
+        baggage, tag = found.groups()
+        assert told.statements[1] == (
+            f"The {tag}s, said {{key}}, were left; {baggage} {tag} {{value}}, the-tag-man read."
+        )
+        assert told.questions == (f"Which {baggage} {tag} has {{key}}?", f"The {tag} of {{key}}?")
+        assert told.plurals == (f"All the {tag}s of {{key}}?",)
+        seen.add((baggage == "baggage", tag == "tag"))
+    assert seen == {(True, False), (False, True), (False, False)}
+
+
+def test_other_words_leave_holes_and_common_words_alone():
+    rng, changed = rng_of(7), 0
+    for before in TEMPLATES["train"][::40]:
+        assert with_other_words(rng, before, share=0.0) is before
+        after = with_other_words(rng, before, share=1.0)
+        changed += after != before
+        for field in ("statements", "questions", "plurals", "turned"):
+            for one, two in zip(getattr(before, field), getattr(after, field), strict=True):
+                assert re.findall(r"{\w+}", one) == re.findall(r"{\w+}", two)
+                assert [word for word in re.findall(r"[\w{}]+", one) if word in ("the", "of")] == [
+                    word for word in re.findall(r"[\w{}]+", two) if word in ("the", "of")
+                ]
+    assert changed > 150
+
+
 def facts_of(plan: Plan, *, texts) -> tuple[list[str], str]:
     """Return the statements of a batch, and all its words without them."""
     rows = needle_batch(rng_of(8), texts, batch=4, plan=plan)
@@ -178,6 +229,21 @@ def test_training_draws_asides_and_other_names_when_told_to():
         any(f", {aside}" in fact for aside in ASIDES) for fact in facts_of(plan, texts=texts)[0]
     ]
     assert np.mean(heard) > 0.5
+    plain, other = (
+        replace(plan, aside_share=0.0),
+        replace(plan, aside_share=0.0, reworded_share=1.0),
+    )
+    known = {word for one in TEMPLATES["train"] for told in one.statements for word in told.split()}
+    new = [
+        {
+            word
+            for fact in facts_of(one, texts=texts)[0]
+            for word in re.findall(r" ([a-z]+)\b", fact)
+        }
+        - {word.strip(".,;:") for word in known}
+        for one in (plain, other)
+    ]
+    assert len(new[0]) < len(new[1])
     assert "Nebuchadnezzar said" in facts_of(plan, texts=texts)[1]
     _, words = facts_of(replace(plan, renamed_share=1.0), texts=texts)
     assert "Nebuchadnezzar" not in words and "said no." in words

@@ -1,22 +1,27 @@
-"""Books with other names in them, and facts with asides in them.
+"""Books with other names in them, and facts with asides and with other words in them.
 
 Picture a wardrobe beside a small stage: the same three novels come on again and again, each time
 as other people in other towns, and the same fact is told by somebody who cannot leave out that the
 mill had burned that year. A reader that trained on three books alone knows whom they are about, so
 that in a fourth every name looks like something hidden; and one that saw a fact always told in one
-breath takes what stands next to the key for the answer. Leaves out what is told (`needles`) and
-any other change of a book: names in capitals or with accents stay.
+breath takes what stands next to the key for the answer. And who knows all the words that facts are
+told in takes a new one for the answer ("the baggage tag QOB-11916": "tag"), so that a fact is told
+with the prompter's words in place of some of its own. Leaves out what is told (`needles`) and any
+other change of a book: names in capitals or with accents stay.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 
 import numpy as np
 
 from cyclorama.data.needle_draws import invented, pick
-from cyclorama.data.needle_words import CITIES, FIRST_NAMES, MONTHS, Template, listed
+from cyclorama.data.needle_families import TEMPLATES
+from cyclorama.data.needle_words import CITIES, FIRST_NAMES, MONTHS, WORDS, Template, listed
 from cyclorama.data.texts import Texts, encode_long
 from cyclorama.data.tokenizer import load_tokenizer
 
@@ -37,6 +42,12 @@ _ROOM = re.compile(
     r"\{(?:key|value)\}(?=[,;:.](?:\s|$)| (?:is|was|are|were|has|had|will|would|came|went|gave|got|"
     r"took|at|in|on|by|for|from|to|with|and|when|as|before|after|until|while)\b)"
 )
+# A word of a wording that is no part of a hole, a name, or a word with a hyphen; and its plural.
+_PLAIN = re.compile(r"(?<![\w{-])[a-z]{3,}(?![\w}-])")
+_NEAR_HOLE = re.compile(r"((?:\S+ ){0,3})\S*\{(?:value|beside)\}\S*((?: \S+){0,3})")
+_COMMON = 100  # families of training that have a word: whoever has read so many knows it
+# Kinds of value that are words of a language, as those are that come in the place of others.
+_WORDY = ("word", "words", "thing", "colours", "cargo", "activity", "outing", "sentence", "trade")
 # Values that go on as an aside does: only the comma would say where they end.
 _OPEN_ENDED = ("sentence", "activity", "outing", "words")
 
@@ -92,6 +103,53 @@ def with_asides(rng: np.random.Generator, template: Template, *, share: float) -
         for statement in template.statements
     )
     return replace(template, statements=statements)
+
+
+def with_other_words(rng: np.random.Generator, template: Template, *, share: float) -> Template:
+    """Return, with the chance ``share``, a family with other words in place of one to three.
+
+    They are words that its questions share with its statements, or that stand near the value, of
+    those that few families have; one that comes more than once has the same other everywhere.
+    """
+    if not share or rng.random() >= share:
+        return template
+    told, asked = " \n".join(template.statements), "\n".join(template.questions)
+    near = " ".join(part for match in _NEAR_HOLE.finditer(told) for part in match.groups())
+    shared = set(_PLAIN.findall(told)) & set(_PLAIN.findall(asked))
+    common, rare = _ordinary_words()
+    words = sorted((shared | set(_PLAIN.findall(near))) - common)
+    if not words:
+        return template
+    chosen = rng.permutation(len(words))[: int(rng.integers(1, 4))]
+    wordy = template.value in _WORDY or template.beside in _WORDY
+    pool = rare if wordy else (rare, WORDS)[int(rng.integers(2))]
+    others = {
+        words[i]: invented(rng, 2) if rng.random() < 0.25 else pick(rng, pool) for i in chosen
+    }
+    pattern = re.compile(rf"(?<![\w{{-])({'|'.join(others)})(?=s?(?![\w}}-]))")
+
+    def other(wordings: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(pattern.sub(lambda match: others[match[1]], text) for text in wordings)
+
+    return replace(
+        template,
+        statements=other(template.statements),
+        questions=other(template.questions),
+        plurals=other(template.plurals),
+        turned=other(template.turned),
+    )
+
+
+@cache
+def _ordinary_words() -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the words that many families of training have, and those that few have."""
+    counts = Counter(
+        word
+        for family in TEMPLATES["train"]
+        for word in set(_PLAIN.findall("\n".join((*family.statements, *family.questions))))
+    )
+    common = frozenset(word for word, num in counts.items() if num >= _COMMON)
+    return common, tuple(sorted(counts.keys() - common))
 
 
 def _with_aside(rng: np.random.Generator, statement: str, *, open_ended: bool) -> str:

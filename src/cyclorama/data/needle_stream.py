@@ -66,8 +66,9 @@ class Plan:
     ``families`` empty: all of the split, a few in a batch; ``made_share`` of them give way to
     families that a grammar makes. Of the questions ``absent_share`` have no answer: they ask for a
     key that is nowhere or, ``untold_share`` of them, for what is not told of a key.
-    Of the batches ``renamed_share`` have other names in their text; of the wordings of a batch's
-    families ``aside_share`` have an aside in them, where one can stand (`disguise`). Of keys
+    Of the batches ``renamed_share`` have other names in their text; of a batch's families
+    ``reworded_share`` have other words in place of some, and of their wordings ``aside_share``
+    an aside, where one can stand (`disguise`). Of keys
     that need not be near each other ``shared_share`` are ones of which another line has told
     something, where one fits (`needle_sets`).
     """
@@ -82,6 +83,7 @@ class Plan:
     made_share: float = 0.0
     aside_share: float = 0.0
     renamed_share: float = 0.0
+    reworded_share: float = 0.0
     shared_share: float = 0.0
     weights: Weights = Weights()
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cyclorama.data.disguise import draw_windows, with_asides
+from cyclorama.data.disguise import draw_windows, with_asides, with_other_words
 from cyclorama.data.needle_grammar import made_template
 from cyclorama.data.needle_sets import (
     KINDS,
@@ -89,7 +89,14 @@ def needle_batch(
     families = tuple(
         made_template(rng) if rng.random() < plan.made_share else written[i] for i in some
     )
-    families = tuple(with_asides(rng, family, share=plan.aside_share) for family in families)
+    families = tuple(
+        with_asides(
+            rng,
+            with_other_words(rng, family, share=plan.reworded_share),
+            share=plan.aside_share,
+        )
+        for family in families
+    )
     known = Known({}, {})
     windows = draw_windows(
         rng, texts, num=batch, num_tokens=plan.num_tokens, renamed_share=plan.renamed_share
@@ -155,13 +162,14 @@ def _draft(
 ) -> tuple[list[Needle], list[Question | None]]:
     """Return needles and questions of one sequence; None stands for one that will be absent."""
     plural = any(template.plurals for template in families)
-    odds = np.array([0.35, 0.2, 0.2, 0.1, 0.15] if plural else [0.45, 0.3, 0.25])
+    odds = np.array([0.35, 0.2, 0.15, 0.15, 0.15] if plural else [0.45, 0.3, 0.25])
     needles: list[Needle] = []
     offered: list[Question] = []
     spare = plan.num_needles - plan.num_questions  # several values of one key: fewer questions
     while len(needles) < plan.num_needles:
         kind = str(rng.choice(KINDS[: len(odds)], p=odds))
-        num = min(int(rng.integers(1, 5)), plan.num_needles - len(needles))
+        least = 2 if kind in ("multi_value", "multi_query") else 1
+        num = min(int(rng.integers(least, 5)), plan.num_needles - len(needles))
         if kind == "multi_value":
             num = min(num, spare + 1)
             spare -= num - 1

@@ -71,6 +71,7 @@ class ReadingConfig(Config):
     made_share: float = 0.0  # of the families, made up by a grammar for a batch
     aside_share: float = 0.0  # of a batch's wordings, with an aside in them
     renamed_share: float = 0.0  # of the batches, with other names in their text
+    reworded_share: float = 0.0  # of a batch's families, with other words in place of some
     shared_share: float = 0.0  # of keys, ones told of by another line, where one fits
     num_needles: int = 14  # a sequence
     num_questions: int = 11  # fewer than needles: else no key can have several values
@@ -156,6 +157,7 @@ def sequences(rng: np.random.Generator, texts: Texts, *, stage: ReadingConfig) -
         made_share=stage.made_share,
         aside_share=stage.aside_share,
         renamed_share=stage.renamed_share,
+        reworded_share=stage.reworded_share,
         shared_share=stage.shared_share,
         weights=weights,
     )
@@ -251,8 +253,8 @@ def _check_stages(stages: dict[str, ReadingConfig], reads: tuple[str, ...]) -> N
 
 LONG: dict[str, Any] = {
     "batch": 4, "num_tokens": 2048, "num_needles": 26, "num_questions": 20,
-    "made_share": 0.25, "aside_share": 0.2, "renamed_share": 0.5, "shared_share": 0.35,
-    "untold_share": 0.3, "task_share": 0.05,
+    "made_share": 0.25, "aside_share": 0.2, "renamed_share": 0.5,
+    "reworded_share": 0.4, "shared_share": 0.35, "untold_share": 0.3, "task_share": 0.05,
 }  # fmt: skip
 STAGES = {
     "a": ReadingConfig(
