@@ -116,15 +116,18 @@ def with_other_words(rng: np.random.Generator, template: Template, *, share: flo
     told, asked = " \n".join(template.statements), "\n".join(template.questions)
     near = " ".join(part for match in _NEAR_HOLE.finditer(told) for part in match.groups())
     shared = set(_PLAIN.findall(told)) & set(_PLAIN.findall(asked))
-    common, rare = _ordinary_words()
+    common, rare, alike = _ordinary_words()
     words = sorted((shared | set(_PLAIN.findall(near))) - common)
     if not words:
         return template
     chosen = rng.permutation(len(words))[: int(rng.integers(1, 4))]
     wordy = template.value in _WORDY or template.beside in _WORDY
-    pool = rare if wordy else (rare, WORDS)[int(rng.integers(2))]
+    pools = (rare, alike) if wordy else (rare, alike, WORDS)
     others = {
-        words[i]: invented(rng, 2) if rng.random() < 0.25 else pick(rng, pool) for i in chosen
+        words[i]: invented(rng, 2)
+        if rng.random() < 0.2
+        else pick(rng, pools[int(rng.integers(len(pools)))])
+        for i in chosen
     }
     pattern = re.compile(rf"(?<![\w{{-])({'|'.join(others)})(?=s?(?![\w}}-]))")
 
@@ -141,15 +144,22 @@ def with_other_words(rng: np.random.Generator, template: Template, *, share: flo
 
 
 @cache
-def _ordinary_words() -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return the words that many families of training have, and those that few have."""
+def _ordinary_words() -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
+    """Return the words that many families of training have, those that few have, and some of these.
+
+    Some begin with a token that is a whole value: " red" is, and " redeemed" begins with it.
+    """
     counts = Counter(
         word
         for family in TEMPLATES["train"]
         for word in set(_PLAIN.findall("\n".join((*family.statements, *family.questions))))
     )
+    encode = load_tokenizer().encode
     common = frozenset(word for word, num in counts.items() if num >= _COMMON)
-    return common, tuple(sorted(counts.keys() - common))
+    rare = tuple(sorted(counts.keys() - common))
+    values = {ids[0] for ids in (encode(f" {word}") for word in WORDS) if len(ids) == 1}
+    alike = [word for word in rare if word not in WORDS and encode(f" {word}")[0] in values]
+    return common, rare, tuple(alike)
 
 
 def _with_aside(rng: np.random.Generator, statement: str, *, open_ended: bool) -> str:
