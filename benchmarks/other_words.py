@@ -1,8 +1,8 @@
 """Do the words of a fact matter? Held-out facts as they were written, and with other words in them.
 
 Whoever has read a thousand facts knows the words that facts are told in, and may take one that he
-never met for the answer: "was given the baggage tag QOB-11916" was answered "tag" seven times of
-ten, "was given the baggage label QOB-11916" not once. So the facts of all held-out families are
+never met for the answer: of "was given the baggage tag V" none of eight was right, of "was given
+the baggage label V" all (docs/lab-log.md). So the facts of all held-out families are
 asked for twice, in one text each of a book of the user's: as written, and with one to three words
 of each family changed (`disguise.with_other_words`: the same in question and statement, drawn from
 rare words of training's families, from the words that are values, and from invented ones). Who
