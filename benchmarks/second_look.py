@@ -1,8 +1,9 @@
-"""A long memory looked at once and twice: answers to the same questions, from the same reading.
+"""A long memory looked at once and twice, and quoted from: answers to the same questions, from the same reading.
 
 With one look every token of an answer attends to the whole memory. With two the memory is walked
 once a question and behind each comma of an answer, which is read from the blocks where heads
-looked hardest (`inference/second_look`, decision 0013). Facts are of held-out families, in a text of the user's
+looked hardest (`inference/second_look`, decision 0013). "Quoted" is with two looks too, and an answer is words of
+what lies there, or "not found" (`inference/quotes`). Facts are of held-out families, in a text of the user's
 (which begins again where it is too short), at even depths; an answer counts when it is the fact's,
 letter for letter, case apart. Of what is nowhere "not found" is right. Seconds are of all the
 questions together, after the reading.
@@ -44,6 +45,7 @@ class Asked:
     sort: str
     once: bool
     twice: bool
+    quoted: bool
 
 
 def drawn(rng: np.random.Generator, num: int) -> tuple[list[Needle], list[tuple[str, Question]]]:
@@ -67,16 +69,20 @@ def drawn(rng: np.random.Generator, num: int) -> tuple[list[Needle], list[tuple[
 def compare(
     reader: Reader, texts: Texts, num_tokens: int, *, num: int
 ) -> tuple[list[Asked], dict[str, float]]:
-    """Read one text and ask it everything in both ways; return what was right, and the seconds."""
+    """Read one text and ask it everything in each way; return what was right, and the seconds."""
     needles, questions = drawn(np.random.default_rng(num_tokens), num)
     told = [load_tokenizer().encode(" " + needle.statement) for needle in needles]
     depths = [(number + 0.5) / len(needles) for number in range(len(needles))]
     haystack = texts.stream(num_tokens - sum(map(len, told)))
     reading = read_tokens(reader, plant(haystack, told, depths=depths), memory_dtype="int8")
     right, seconds = {}, {}
-    for way, two in (("once", False), ("twice", True)):
+    ways = {
+        "once": replace(reader, two_looks=False),
+        "twice": reader,
+        "quoted": replace(reader, quotes=True),
+    }
+    for way, asked in ways.items():
         begun = time.perf_counter()
-        asked = replace(reader, two_looks=two)
         found = ask(asked, reading, questions=[question.text for _, question in questions])
         seconds[way] = time.perf_counter() - begun
         right[way] = [
@@ -84,7 +90,7 @@ def compare(
             for answer, (_, question) in zip(found, questions, strict=True)
         ]
     sorts = (sort for sort, _ in questions)
-    return [Asked(*one) for one in zip(sorts, right["once"], right["twice"], strict=True)], seconds
+    return [Asked(*one) for one in zip(sorts, *right.values(), strict=True)], seconds
 
 
 def table(num_tokens: int, asked: list[Asked], seconds: dict[str, float]) -> list[str]:
@@ -93,14 +99,13 @@ def table(num_tokens: int, asked: list[Asked], seconds: dict[str, float]) -> lis
         by_sort[one.sort].append(one)
     lines = []
     for sort, some in by_sort.items():
-        num_once, num_twice = sum(one.once for one in some), sum(one.twice for one in some)
+        counts = (sum(getattr(one, way) for one in some) for way in ("once", "twice", "quoted"))
         lost = sum(one.once and not one.twice for one in some)
-        lines.append(
-            f"| {num_tokens:,} | {sort} | {len(some)} | {num_once} | {num_twice} | {lost} | |"
-        )
+        cells = " | ".join(map(str, counts))
+        lines.append(f"| {num_tokens:,} | {sort} | {len(some)} | {cells} | {lost} | |")
     lines.append(
         f"| | seconds | {len(asked)} | {seconds['once']:.1f} | {seconds['twice']:.1f} | "
-        f"| {seconds['once'] / seconds['twice']:.1f} times as fast |"
+        f"{seconds['quoted']:.1f} | | {seconds['once'] / seconds['twice']:.1f} times as fast |"
     )
     return lines
 
@@ -116,15 +121,15 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     reader, texts = load_reader(arguments.weights), open_texts([arguments.book])
     lines = [
-        "| tokens | asked | questions | right, one look | two looks | right with one alone | |",
-        "|--:|---|--:|--:|--:|--:|---|",
+        "| tokens | asked | questions | right, one look | two looks | quoted | right with one look, not with two | |",
+        "|--:|---|--:|--:|--:|--:|--:|---|",
     ]
     for length in map(parse_length, arguments.lengths.split(",")):
         lines += table(length, *compare(reader, texts, length, num=arguments.num))
         print(f"{length_name(length)}: {lines[-1]}", flush=True)
     publish(
         [
-            *opening("One look and two", __doc__),
+            *opening("One look, two, and quotations", __doc__),
             f"* command: `{command()}`",
             f"* commit: {commit()}; weights {reader.checksum[:12]}; {machine(arguments.threads)}",
             "",

@@ -54,6 +54,20 @@ def test_a_memory_answers_as_often_as_asked(place):
     assert again.stdout == first.stdout
 
 
+def test_quotations_are_words_of_the_files(place):
+    def answer(*options):
+        done = run("ask", place / "texts.memory", QUESTION, "--tokens", 30, *options)
+        assert done.exit_code == 0, done.output
+        return done.stdout.strip().lower()
+
+    weights = ["--weights", place / "small.safetensors"]
+    free, quoted = answer(*weights), answer("--quote", *weights)
+    told = "jack and jill ran down the hill. the quick brown fox. file: texts/jack.txt not found"
+    words = set(told.replace(".", "").split())
+    assert not set(free.split()) <= words
+    assert set(quoted.replace(".", "").replace(",", " ").split()[:-1]) <= words
+
+
 def test_a_memory_answers_as_its_files(place, tmp_path):
     path = tmp_path / "exact.memory"
     done = run("read", place / "texts", "-o", path, "--dtype", "bfloat16", *common(place)[:2])

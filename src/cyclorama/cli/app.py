@@ -367,6 +367,7 @@ def ask(
     tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 48,
     temperature: Annotated[float, typer.Option(help="0: always the likeliest word.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Equal seeds draw equal answers.")] = 0,
+    quote: Annotated[bool, typer.Option("--quote", help="Answer only with words read.")] = False,
     fps: FilmOption = 1.0,
     weights: WeightsOption = "reader",
 ) -> None:
@@ -374,8 +375,8 @@ def ask(
     from cyclorama.cli.reading import ask_files, split_question
 
     sources, asked = split_question(words, questions or [])
-    common = {"max_tokens": tokens, "temperature": temperature, "seed": seed, "rate_fps": fps}
-    ask_files(sources, asked, weights=weights, **common)
+    how = {"max_tokens": tokens, "temperature": temperature, "seed": seed, "quote": quote}
+    ask_files(sources, asked, weights=weights, rate_fps=fps, **how)
 
 
 for command in (talking.caption, talking.transcribe, talking.chat):

@@ -1,10 +1,11 @@
 """From files to a memory on disk, and from files or a memory to answers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-DEMO_TOKENS, NUM_FACTS, DEMO_SEED = 131_072, 4, 0
+DEMO_TOKENS, NUM_FACTS, DEMO_SEED = 131_072, 4, 2
 
 
 def read_files(
@@ -48,6 +49,7 @@ def ask_files(
     max_tokens: int,
     temperature: float,
     seed: int,
+    quote: bool = False,
     rate_fps: float = 1.0,
 ) -> None:
     """Print answers from a memory or from files: one alone as it forms, several with questions.
@@ -63,7 +65,7 @@ def ask_files(
 
     if max_tokens < 1:
         raise ValueError(f"--tokens must be at least 1, got {max_tokens}")
-    reader = load_reader(weights)
+    reader = replace(load_reader(weights), quotes=quote)
     reading = open_any(sources, reader, rate_fps=rate_fps)
     alone = len(questions) == 1
     answers = answer_all(

@@ -122,13 +122,9 @@ def with_other_words(rng: np.random.Generator, template: Template, *, share: flo
         return template
     chosen = rng.permutation(len(words))[: int(rng.integers(1, 4))]
     wordy = template.value in _WORDY or template.beside in _WORDY
-    pools = (rare, alike) if wordy else (rare, alike, WORDS)
-    others = {
-        words[i]: invented(rng, 2)
-        if rng.random() < 0.2
-        else pick(rng, pools[int(rng.integers(len(pools)))])
-        for i in chosen
-    }
+    # Of what begins as a value does twice as much: that is what a reader takes for one.
+    pools = (rare, alike, alike) if wordy else (rare, alike, alike, WORDS)
+    others = {words[i]: _other_word(rng, pools) for i in chosen}
     pattern = re.compile(rf"(?<![\w{{-])({'|'.join(others)})(?=s?(?![\w}}-]))")
 
     def other(wordings: tuple[str, ...]) -> tuple[str, ...]:
@@ -160,6 +156,13 @@ def _ordinary_words() -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]
     values = {ids[0] for ids in (encode(f" {word}") for word in WORDS) if len(ids) == 1}
     alike = [word for word in rare if word not in WORDS and encode(f" {word}")[0] in values]
     return common, rare, tuple(alike)
+
+
+def _other_word(rng: np.random.Generator, pools: Sequence[Sequence[str]]) -> str:
+    """Return a word of one of the pools, or an invented one: half of these begin with a value."""
+    if rng.random() < 0.25:
+        return invented(rng, 2) if rng.random() < 0.5 else pick(rng, WORDS) + invented(rng, 1)
+    return pick(rng, pools[int(rng.integers(len(pools)))])
 
 
 def _with_aside(rng: np.random.Generator, statement: str, *, open_ended: bool) -> str:

@@ -89,6 +89,18 @@ class Tokenizer:
         """Return the text of one id, for tables and pictures."""
         return self.decode([index])
 
+    def spelling(self) -> tuple[bytes, ...]:
+        """Return the bytes of every id, none for a mark."""
+        # GPT-2's alphabet: a byte that can be seen is written as itself, each other by the next
+        # letter from 256 on.
+        seen = {*range(33, 127), *range(161, 173), *range(174, 256)}
+        others = (byte for byte in range(256) if byte not in seen)
+        byte_of = {chr(byte): byte for byte in seen}
+        byte_of |= {chr(256 + number): byte for number, byte in enumerate(others)}
+        marks = len(SPECIAL_TOKENS)
+        letters = [self._trained.id_to_token(number) for number in range(marks, len(self))]
+        return (b"",) * marks + tuple(bytes(byte_of[x] for x in word) for word in letters)
+
     def to_json(self) -> str:
         """Return the trained encoding as text, the form that is stored."""
         return self._trained.to_str()

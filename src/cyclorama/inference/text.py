@@ -22,6 +22,7 @@ from torch import Tensor
 
 from cyclorama.data.passages import MEDIUM, Passage, joined_passage
 from cyclorama.data.tokenizer import SPECIAL_TOKENS, load_tokenizer
+from cyclorama.inference.quotes import Quotations
 from cyclorama.inference.second_look import LEAST, Desk, Places
 from cyclorama.models.lm import LM, ReadState
 from cyclorama.nn.cache import Memory, open_memory
@@ -41,12 +42,14 @@ PIECE = (
 class Reader:
     """A reader ready to use: the network in its compute dtype, and its weights' checksum.
 
-    ``two_looks``: long memories are searched once a question, as `continue_all` says.
+    ``two_looks``: long memories are searched once a question, as `continue_all` says. ``quotes``:
+    an answer is words that stand in what was read, or "not found" (`inference.quotes`).
     """
 
     lm: LM
     checksum: str
     two_looks: bool = True
+    quotes: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +189,7 @@ def continue_all(
     long memory is searched once and then read where something was found (`second_look`). Every
     token searches it where ``two_looks`` of the reader is False and, in a memory that holds sound,
     for questions that name no instant.
+    With ``quotes`` of the reader an answer is words of what was read; there must be a ``stop``.
     ``stream`` sees the newest token of every prompt after each step (-1 where one has ended).
     """
     if not prompts or any(not prompt for prompt in prompts):
@@ -199,6 +203,7 @@ def continue_all(
     memory = reading.memory
     shelf, rows_BD, state = _walk_prompts(reader, reading, prompts)
     found: list[list[int]] = [[] for _ in prompts]
+    quotations = _quotations(reader, reading, stop)
     alive = list(range(len(prompts)))
     twice = _looked_at_twice(reader, reading, prompts)
     seeking, [comma] = sorted(twice), load_tokenizer().encode(",")
@@ -207,6 +212,8 @@ def continue_all(
             rows = rows_BD[[alive.index(question) for question in seeking]]
             shelf.search(reader.lm, rows, memory=memory, questions=seeking)
         logits = shelf.answer(reader.lm, rows_BD, memory=memory, questions=alive).float()
+        if quotations is not None:
+            quotations.hold(logits, questions=alive, said=found, desks=shelf.desks)
         own = [generators[question] for question in alive]
         newest = _choose(logits, temperature=temperature, generators=own)
         shown = [-1] * len(prompts)
@@ -227,6 +234,15 @@ def continue_all(
         shelf.add(alive, k, v_BLK=v)
         rows_BD = x[:, -1]
     return found
+
+
+def _quotations(reader: Reader, reading: Reading, stop: int | None) -> Quotations | None:
+    """Return what holds the answers of a reader that quotes."""
+    if not reader.quotes:
+        return None
+    if stop is None:
+        raise ValueError("a reader that quotes needs a stop, by which an answer can end")
+    return Quotations(reading.ids, stop)
 
 
 def _looked_at_twice(
