@@ -192,10 +192,7 @@ def continue_all(
     With ``quotes`` of the reader an answer is words of what was read; there must be a ``stop``.
     ``stream`` sees the newest token of every prompt after each step (-1 where one has ended).
     """
-    if not prompts or any(not prompt for prompt in prompts):
-        raise ValueError("there must be a prompt, and each needs at least one token")
-    if temperature < 0:
-        raise ValueError(f"temperature must be 0 (greedy) or more, got {temperature}")
+    _check_asked(prompts, temperature)
     # One generator a question, by its number: who its neighbours are makes no difference.
     generators = [
         torch.Generator().manual_seed(seed * 1_000_003 + number) for number in range(len(prompts))
@@ -234,6 +231,13 @@ def continue_all(
         shelf.add(alive, k, v_BLK=v)
         rows_BD = x[:, -1]
     return found
+
+
+def _check_asked(prompts: Sequence[Sequence[int]], temperature: float) -> None:
+    if not prompts or any(not prompt for prompt in prompts):
+        raise ValueError("there must be a prompt, and each needs at least one token")
+    if temperature < 0:
+        raise ValueError(f"temperature must be 0 (greedy) or more, got {temperature}")
 
 
 def _quotations(reader: Reader, reading: Reading, stop: int | None) -> Quotations | None:
