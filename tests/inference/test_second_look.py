@@ -133,7 +133,7 @@ def logits_of(monkeypatch, reader, reading, *, prompts, **more):
     seen, choose = [], text._choose
     with monkeypatch.context() as patch:
         patch.setattr(
-            text, "_choose", lambda logits, **how: (seen.append(logits), choose(logits, **how))[1]
+            text, "_choose", lambda logits, *how: (seen.append(logits), choose(logits, *how))[1]
         )
         return continue_all(reader, reading, prompts=prompts, **more), seen
 

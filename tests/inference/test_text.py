@@ -66,7 +66,7 @@ def test_distances_in_a_question_are_the_plain_forwards(shaken, monkeypatch):
     document, asked, seen = ids(37), prompts(3, 9), []
     choose = text._choose
     monkeypatch.setattr(
-        text, "_choose", lambda logits, **how: (seen.append(logits), choose(logits, **how))[1]
+        text, "_choose", lambda logits, *how: (seen.append(logits), choose(logits, *how))[1]
     )
     continue_all(steep, read(steep, document), prompts=asked, max_tokens=1)
     with torch.no_grad():

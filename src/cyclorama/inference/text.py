@@ -211,8 +211,7 @@ def continue_all(
         logits = shelf.answer(reader.lm, rows_BD, memory=memory, questions=alive).float()
         if quotations is not None:
             quotations.hold(logits, questions=alive, said=found, desks=shelf.desks)
-        own = [generators[question] for question in alive]
-        newest = _choose(logits, temperature=temperature, generators=own)
+        newest = _choose(logits, temperature, [generators[question] for question in alive])
         shown = [-1] * len(prompts)
         for question, token in zip(alive, newest, strict=True):
             if token != stop:
@@ -347,7 +346,7 @@ def _walk_prompts(
 
 
 def _choose(
-    logits_RV: Tensor, *, temperature: float, generators: Sequence[torch.Generator]
+    logits_RV: Tensor, temperature: float, generators: Sequence[torch.Generator]
 ) -> list[int]:
     if temperature == 0:
         return logits_RV.argmax(dim=-1).tolist()
