@@ -165,6 +165,14 @@ def test_the_command_and_what_it_refuses(weights, tmp_path):
     )
     assert done.exit_code == 0, done.output
     assert (tmp_path / "record.json").is_file()
+    found = []
+    for words in ((), ("--quote",)):
+        done = run("--tests", "needle", "--length", 300, "--trials", 2, *words)
+        assert done.exit_code == 0, done.output
+        assert json.loads((tmp_path / "record.json").read_text())["quote"] is bool(words)
+        rows = json.loads((tmp_path / "trials.json").read_text())["needle"]
+        found.append([row["found"] for row in rows])
+    assert found[0] != found[1]
     for words, message in [
         (("--tests", "needle,haircut"), "no test haircut: there are needle, many"),
         (("--length", "3h"), "hours need --tests video or audio"),
@@ -172,6 +180,7 @@ def test_the_command_and_what_it_refuses(weights, tmp_path):
         (("--speech", tmp_path), "has no effect without --tests speech"),
         (("--length", "long"), "such as 3h, 90min or 75s, got 'long'"),
         (("--length", "64", "--trials", 40), "fill half of 64: ask fewer --trials"),
+        (("--quote", "--tests", "needle,shots"), "what shots ask for stands in no text"),
         (("--dtype", "float8"), "bfloat16, int8, got 'float8'"),
         (("--trials", 0), "at least 1 trial"),
         (("--num-haystacks", 0), "1 haystack"),

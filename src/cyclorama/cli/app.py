@@ -55,6 +55,9 @@ HaystacksOption = Annotated[
     int | None,
     typer.Option(help="reader: texts, films or sounds they are dealt to.  [default: 10]"),
 ]
+QuoteOption = Annotated[
+    bool, typer.Option("--quote", help="Answer only with words that were read.")
+]
 FilmOption = Annotated[float, typer.Option("--fps", help="Frames a second read of films.")]
 AutoencoderOption = Annotated[
     str, typer.Option("--autoencoder", help="The autoencoder that the weights were trained with.")
@@ -287,9 +290,7 @@ def evaluate(
     weights: Annotated[
         str | None, typer.Option(help="A name, file or run's folder.  [default: the bundled]")
     ] = None,
-    prompts: Annotated[
-        Path | None, typer.Option(help="maker: a file of prompts, one a line.")
-    ] = None,
+    prompts: Annotated[Path | None, typer.Option(help="maker: prompts, one a line.")] = None,
     autoencoder: Annotated[
         str | None, typer.Option(help="maker: the one it was trained with.")
     ] = None,
@@ -317,6 +318,7 @@ def evaluate(
     dtype: Annotated[
         str | None, typer.Option(help="reader: memory as int8 (default) or bfloat16.")
     ] = None,
+    quote: QuoteOption = False,
 ) -> None:
     """Measure weights, on clips of known truth or on facts hidden in texts."""
     from cyclorama.cli import measuring
@@ -332,6 +334,7 @@ def evaluate(
             "haystack": haystack,
             "speech": speech,
             "dtype": dtype,
+            "quote": quote or None,
         },
     }
     typer.echo(measuring.measure(what, out, seed=seed, weights=weights or what, options=options))
@@ -367,7 +370,7 @@ def ask(
     tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 48,
     temperature: Annotated[float, typer.Option(help="0: always the likeliest word.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Equal seeds draw equal answers.")] = 0,
-    quote: Annotated[bool, typer.Option("--quote", help="Answer only with words read.")] = False,
+    quote: QuoteOption = False,
     fps: FilmOption = 1.0,
     weights: WeightsOption = "reader",
 ) -> None:

@@ -66,6 +66,7 @@ def _measure_reader(out: Path, *, seed: int, weights: str, given: Mapping[str, A
         ("haystack", "haystack"),
         ("speech", "speech"),
         ("dtype", "memory_dtype"),
+        ("quote", "quote"),
     ):
         if option in given:
             settings[name] = given[option]

@@ -27,6 +27,7 @@ READS: dict[str, Literal["pictures", "sound"]] = {
     "video": "pictures", "questions": "pictures", "captions": "pictures",
     "audio": "sound", "speech": "sound",
 }  # fmt: skip
+ANSWERS_STAND_IN_TEXT = ("needle", "many", "kinds", "retrieval")
 HIDES_IN = {**dict.fromkeys(TEXT_TESTS, "text"), "video": "film", "audio": "sound"}
 _UNITS_S = {"h": 3600, "min": 60, "s": 1}
 
@@ -44,6 +45,7 @@ class ReaderTests:
     haystack: Path | None = None  # None: prose by a grammar, clips of the engine, noise
     speech: Path | None = None  # a folder of recordings with their words
     memory_dtype: str = "int8"
+    quote: bool = False  # answers only with words that stand in the text
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from cyclorama.data.needles import KINDS, Needle, Question, draw_set
 from cyclorama.data.texts import generated_texts, open_texts
 from cyclorama.evaluation import media
 from cyclorama.evaluation.bench import (
+    ANSWERS_STAND_IN_TEXT,
     HIDES_IN,
     Bench,
     ReaderTests,
@@ -179,7 +180,7 @@ def evaluate_reader(
     for weights that do not read what a test shows; ImportError naming the extra that a test needs.
     """
     _check(config)
-    reader = load_reader(weights)
+    reader = replace(load_reader(weights), quotes=config.quote)
     check_reads(config.tests, reader.lm.config)
     bench = _open_bench(reader, config, report)
     outcomes: dict[str, Outcome] = {}
@@ -245,6 +246,12 @@ def _check(config: ReaderTests) -> None:
         next(media.read_recordings(config.speech, np.random.default_rng(0), num=1))
     if unknown := [name for name in config.tests if name not in TESTS]:
         raise ValueError(f"no test {', '.join(unknown)}: there are {', '.join(TESTS)}")
+    others = [name for name in config.tests if name not in ANSWERS_STAND_IN_TEXT]
+    if config.quote and others:
+        raise ValueError(
+            f"--quote: what {', '.join(others)} ask for stands in no text: give some of --tests "
+            f"{','.join(ANSWERS_STAND_IN_TEXT)}"
+        )
     numbers = (config.num_trials, config.num_haystacks)
     if not config.tests or not config.lengths or min(numbers) < 1 or config.seed < 0:
         raise ValueError(
