@@ -180,7 +180,7 @@ def test_the_command_and_what_it_refuses(weights, tmp_path):
         (("--speech", tmp_path), "has no effect without --tests speech"),
         (("--length", "long"), "such as 3h, 90min or 75s, got 'long'"),
         (("--length", "64", "--trials", 40), "fill half of 64: ask fewer --trials"),
-        (("--quote", "--tests", "needle,shots"), "what shots ask for stands in no text"),
+        (("--quote", "--tests", "needle,shots"), "those of shots need not"),
         (("--dtype", "float8"), "bfloat16, int8, got 'float8'"),
         (("--trials", 0), "at least 1 trial"),
         (("--num-haystacks", 0), "1 haystack"),

@@ -68,6 +68,7 @@ def ask_files(
     reader = replace(load_reader(weights), quotes=quote)
     reading = open_any(sources, reader, rate_fps=rate_fps)
     alone = len(questions) == 1
+    streams = alone and not quote  # what a quotation ends with may be taken back
     answers = answer_all(
         reader,
         reading,
@@ -75,13 +76,15 @@ def ask_files(
         max_tokens=max_tokens,
         temperature=temperature,
         seed=seed,
-        show=(lambda text: typer.echo(text, nl=False)) if alone else None,
+        show=(lambda text: typer.echo(text, nl=False)) if streams else None,
     )
-    if alone:
+    if streams:
         typer.echo()
     for question, answer in zip(questions, answers, strict=True):
         if not alone:
             typer.echo(f"{question}\n  {answer}")
+        elif quote:
+            typer.echo(answer)
         if place := place_of(reading.ids, question=question, answer=answer):
             say(f"  ({place})")
 

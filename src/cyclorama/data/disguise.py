@@ -122,7 +122,7 @@ def with_other_words(rng: np.random.Generator, template: Template, *, share: flo
         return template
     chosen = rng.permutation(len(words))[: int(rng.integers(1, 4))]
     wordy = template.value in _WORDY or template.beside in _WORDY
-    # Of what begins as a value does twice as much: that is what a reader takes for one.
+    # Twice: what begins as a value does is what a reader takes for one.
     pools = (rare, alike, alike) if wordy else (rare, alike, alike, WORDS)
     others = {words[i]: _other_word(rng, pools) for i in chosen}
     pattern = re.compile(rf"(?<![\w{{-])({'|'.join(others)})(?=s?(?![\w}}-]))")
@@ -159,7 +159,10 @@ def _ordinary_words() -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]
 
 
 def _other_word(rng: np.random.Generator, pools: Sequence[Sequence[str]]) -> str:
-    """Return a word of one of the pools, or an invented one: half of these begin with a value."""
+    """Return a word of one of the pools, or one in four times an invented one.
+
+    Half of these begin with a word that is a value.
+    """
     if rng.random() < 0.25:
         return invented(rng, 2) if rng.random() < 0.5 else pick(rng, WORDS) + invented(rng, 1)
     return pick(rng, pools[int(rng.integers(len(pools)))])

@@ -249,8 +249,8 @@ def _check(config: ReaderTests) -> None:
     others = [name for name in config.tests if name not in ANSWERS_STAND_IN_TEXT]
     if config.quote and others:
         raise ValueError(
-            f"--quote: what {', '.join(others)} ask for stands in no text: give some of --tests "
-            f"{','.join(ANSWERS_STAND_IN_TEXT)}"
+            f"--quote holds answers to what stands in a text, and those of {', '.join(others)} need "
+            f"not: give --tests {','.join(ANSWERS_STAND_IN_TEXT)} or some of them"
         )
     numbers = (config.num_trials, config.num_haystacks)
     if not config.tests or not config.lengths or min(numbers) < 1 or config.seed < 0:

@@ -4,16 +4,16 @@ Picture a witness with a finger on the page, who may say only what stands there,
 of a word to the end of one: at every syllable the words under the finger say which syllables can
 follow, and of these the witness says the likeliest. A name half remembered, a number that will not
 end, a word without its first letters cannot be said; a wrong line can. Several quotations may
-follow each other behind commas, and "not found" may always be said. Generation held to what a
-language accepts by masking logits: Willard and Louf 2023, arXiv 2307.09702, section 3; here the
-language is the pieces of one text, and the text itself its automaton. Leaves out which text is
-quoted from: of a long memory that on a question's desk (`second_look`), else all of it (`text`).
+follow each other, a comma and a space between them, and "not found" may always be said. Generation
+held to what a language accepts by masking logits: Willard and Louf 2023, arXiv 2307.09702,
+section 3; here the language is the runs of words of one text. Leaves out which text that is: of a
+long memory what lies on a question's desk (`second_look`), else all of it.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -23,51 +23,112 @@ from cyclorama.data.needle_stream import ABSENT
 from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.inference.second_look import Desk
 
-_LETTER = rb"[0-9a-z\x80-\xff]"
-# Of a word as spaces part them, or of one behind a sign: "QX-4817", "4817", and "(see".
-_BEGINNING = rb"(?:(?<![^\0 ])|(?<!%b)(?=%b))" % (_LETTER, _LETTER)
-_REST = rb"(?=( ?[^\0 ]*))"  # no token goes on behind a word's end
-_WORD, _ENDS_IN_WORD = re.compile(_LETTER), re.compile(_LETTER + rb"\Z")
+_LETTER = r"[\w\u0300-\u036f]"  # or a mark that combines with the letter before it
+_INSIDE = r"\w\u0300-\u036f.,"  # what may stand inside a word
+# "1,000" and "3.14" are one word, "QX-4817" is two.
+_WORD = re.compile(rf"{_LETTER}+(?:(?<=\d)[.,](?=\d){_LETTER}+)*")
+_BETWEEN_SPACES = re.compile(r"[^\s\0]+")
+_CUT_BEFORE, _CUT_BEHIND = re.compile(rf"\A[{_INSIDE}]+"), re.compile(rf"[{_INSIDE}]+\Z")
+_REST = re.compile(rb" ?[^ \0]*")  # no token goes on behind a word's end
 _ABSENT = ABSENT.encode()
-_GAP = b"\0"  # between pieces that do not follow each other
+_GAP = "\0"  # between pieces that do not follow each other
+_BESIDE = 32  # tokens read on either side of a desk's: a word may lie across its edge
 
 
-def may_follow(page: bytes, said: Sequence[int], *, stop: int) -> list[int]:
+@dataclass(frozen=True, eq=False)
+class Page:
+    """A text to quote from, as UTF-8 with single spaces and A to Z small.
+
+    By byte, one more than there are: where a quotation may begin, and where it may end.
+    """
+
+    text: bytes
+    begins_P: np.ndarray
+    ends_P: np.ndarray
+
+    @cached_property
+    def beginnings(self) -> set[bytes]:
+        """The first words that a quotation may have."""
+        return self.rests(b"", np.flatnonzero(self.begins_P))
+
+    def places(self, part: bytes) -> np.ndarray:
+        """Return where a quotation that begins with ``part`` may stand."""
+        found, place = list[int](), self.text.find(part)
+        while place >= 0:
+            found.append(place)
+            place = self.text.find(part, place + 1)
+        places = np.array(found, np.int64)
+        return places[self.begins_P[places]]
+
+    def holds(self, part: bytes) -> bool:
+        """Tell whether ``part`` is a whole quotation."""
+        places = self.places(part) if part else np.empty(0, np.int64)
+        return bool(self.ends_P[places + len(part)].any())
+
+    def rests(self, part: bytes, places: np.ndarray) -> set[bytes]:
+        """Return what goes on behind ``part`` at some places, at most to the end of a word."""
+        longest = _longest()
+        found = (_REST.match(self.text, place + len(part)) for place in places.tolist())
+        return {rest[0][:longest] for rest in found if rest}
+
+
+def page_of(ids: np.ndarray, places: np.ndarray | None = None) -> Page:
+    """Return the text of token ids, to be quoted from: around sorted ``places``, or all of it."""
+    pieces = [(0, len(ids))] if places is None else _runs(places, len(ids))
+    text = _GAP.join(_piece(ids, *piece) for piece in pieces)
+    words = [word.span() for word in _WORD.finditer(text)]
+    # What stands between spaces has signs about its words: "(see", "48%".
+    whole = [run.span() for run in _BETWEEN_SPACES.finditer(text) if _WORD.search(run[0])]
+    begins = [first for first, _ in (*words, *whole) if text[first] != ","]
+    ends = [end for _, end in (*words, *whole) if text[end - 1] != ","]
+    letters = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    size_L = 1 + (letters >= 0x80).astype(np.int64) + (letters >= 0x800) + (letters >= 0x10000)
+    place_L = np.concatenate(([0], np.cumsum(size_L)))  # of each letter, in bytes
+    begins_P, ends_P = (np.zeros(place_L[-1] + 1, bool) for _ in range(2))
+    begins_P[place_L[begins]] = True
+    ends_P[place_L[ends]] = True
+    return Page(text.encode().lower(), begins_P, ends_P)
+
+
+def may_follow(page: Page, said: Sequence[int], *, stop: int) -> list[int]:
     """Return the ids that may come behind the tokens of an answer; ``stop`` where it may end."""
     spelled, ids_of = _spelling()
     text = b"".join(spelled[i] for i in said).lower()
+    begun = text.lstrip()
     allowed, rests = set[int](), set[bytes]()
-    if _ABSENT.startswith(text.lstrip()):
-        rests.add(_ABSENT.removeprefix(text.lstrip()))
-        allowed |= {stop} if b"" in rests else set()
-    # What was said is a quotation from its beginning on, or a new one began behind some comma.
-    for start in (0, *(comma.end() for comma in re.finditer(b",", text))):
-        part = text[start:].lstrip()
-        found = set(re.findall(_BEGINNING + re.escape(part) + _REST, page))
-        if not part:
-            found = {rest for rest in found if not rest.startswith((b" ", b","))}
-        elif any(not (_ENDS_IN_WORD.search(part) and _WORD.match(rest)) for rest in found):
-            allowed |= {stop, *ids_of[b","]}
-        rests |= found
-    if not text or text.endswith(b","):
-        rests |= {b" " + rest for rest in rests}
+    if _ABSENT.startswith(begun):
+        rests.add(_ABSENT.removeprefix(begun))
+        allowed |= {stop} if begun == _ABSENT else set()
+    for behind in _begun(page, text):
+        part = behind.lstrip()
+        if part:
+            rests |= page.rests(part, page.places(part))
+            allowed |= {stop, *ids_of[b","]} if page.holds(part) else set()
+        else:
+            rests |= page.beginnings if behind or not text else _spaced(page.beginnings)
+    if not text:
+        rests |= _spaced(rests)
     for rest in rests:
         for length in range(1, len(rest) + 1):
             allowed.update(ids_of.get(rest[:length], ()))
-    return sorted(allowed)
+    # The page may end behind a sign: what was said before it is whole (`whole_parts`).
+    return sorted(allowed) or [stop]
 
 
-def page_of(ids: np.ndarray, places: np.ndarray | None = None) -> bytes:
-    """Return the text of token ids, to be quoted from: of those at sorted ``places``, or of all.
+def _begun(page: Page, text: bytes) -> list[bytes]:
+    """Return an answer from each place on at which its last quotation may have begun.
 
-    Letters are small and white space is single spaces: a quotation may run over a line's end.
+    That is its beginning, or behind a comma before which a whole one ended; there a space follows.
     """
-    pieces = [ids]
-    if places is not None:
-        pieces = np.split(ids[places], np.flatnonzero(np.diff(places) != 1) + 1)
-    spelled, _ = _spelling()
-    text = _GAP.join(b"".join([spelled[i] or _GAP for i in piece.tolist()]) for piece in pieces)
-    return re.sub(rb"\s+", b" ", text).lower() + _GAP
+    starts = [0]
+    for comma in re.finditer(rb",(?= |\Z)", text):
+        if any(page.holds(text[start : comma.start()].lstrip()) for start in starts):
+            starts.append(comma.end())
+    return [text[start:] for start in starts]
+
+
+def _spaced(words: set[bytes]) -> set[bytes]:
+    return {b" " + word for word in words}
 
 
 @dataclass(eq=False)
@@ -76,8 +137,17 @@ class Quotations:
 
     ids: np.ndarray  # of all that was read
     stop: int
-    desks: dict[int, Desk | None] = field(default_factory=dict)  # by question, the newest
-    pages: dict[int, bytes] = field(default_factory=dict)
+    desks: dict[int, tuple[Desk, np.ndarray, Page]] = field(default_factory=dict)  # by question
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where nothing was read that could be quoted."""
+        if not _has_letter()[self.ids].any():
+            raise ValueError("there are no words in what was read: ask without --quote")
+
+    @cached_property
+    def whole(self) -> Page:
+        """All that was read."""
+        return page_of(self.ids)
 
     def hold(
         self,
@@ -89,27 +159,77 @@ class Quotations:
     ) -> None:
         """Take from the logits of some questions, in place, what cannot be quoted next.
 
-        ``said`` are the answers so far, of all questions. A question without a desk has all that
-        was read before it; one that was brought another desk has both.
+        ``said`` are the answers so far, of all questions.
         """
         for row_V, question in zip(logits_RV, questions, strict=True):
-            desk = desks.get(question)
-            if question not in self.pages or self.desks[question] is not desk:
-                new = page_of(self.ids, None if desk is None else desk.place_S.numpy())
-                self.pages[question] = self.pages.get(question, b"") + new
-                self.desks[question] = desk
-            allowed = may_follow(self.pages[question], said[question], stop=self.stop)
-            held_V = torch.full_like(row_V, float("-inf"))
-            held_V[allowed] = row_V[allowed]
-            row_V.copy_(held_V)
+            page = self.page(question, desks.get(question))
+            forbidden_V = torch.ones_like(row_V, dtype=torch.bool)
+            forbidden_V[may_follow(page, said[question], stop=self.stop)] = False
+            row_V.masked_fill_(forbidden_V, float("-inf"))
+
+    def whole_parts(
+        self, said: Sequence[Sequence[int]], desks: Mapping[int, Desk]
+    ) -> list[list[int]]:
+        """Return each answer up to the last token at which it is a whole quotation.
+
+        One that ran out of tokens ends in the middle of something.
+        """
+        parts: list[list[int]] = []
+        for question, answer in enumerate(said):
+            page, part = self.page(question, desks.get(question)), list(answer)
+            while part and self.stop not in may_follow(page, part, stop=self.stop):
+                part.pop()
+            parts.append(part)
+        return parts
+
+    def page(self, question: int, desk: Desk | None) -> Page:
+        """Return what a question may quote: all desks it has had, or what was read."""
+        if desk is None:
+            return self.whole
+        if question not in self.desks or self.desks[question][0] is not desk:
+            places = desk.place_S.numpy()
+            if question in self.desks:
+                places = np.union1d(places, self.desks[question][1])
+            self.desks[question] = desk, places, page_of(self.ids, places)
+        return self.desks[question][2]
+
+
+def _runs(places: np.ndarray, num: int) -> list[tuple[int, int]]:
+    """Return first and end of the pieces of ``num`` tokens around sorted places."""
+    runs: list[tuple[int, int]] = []
+    for run in np.split(places, np.flatnonzero(np.diff(places) > 2 * _BESIDE) + 1):
+        runs.append((max(0, int(run[0]) - _BESIDE), min(num, int(run[-1]) + 1 + _BESIDE)))
+    return runs
+
+
+def _piece(ids: np.ndarray, first: int, end: int) -> str:
+    """Return the text of some tokens, with single spaces and without words that are cut."""
+    spelled, _ = _spelling()
+    letters = b"".join([spelled[i] or _GAP.encode() for i in ids[first:end].tolist()])
+    text = re.sub(r"\s+", " ", letters.decode("utf-8", "replace")).strip()
+    if first > 0:
+        text = _CUT_BEFORE.sub("", text)
+    return _CUT_BEHIND.sub("", text) if end < len(ids) else text
 
 
 @cache
 def _spelling() -> tuple[tuple[bytes, ...], dict[bytes, list[int]]]:
-    """Return the bytes of each token, none of a mark, and the tokens by their bytes when small."""
+    """Return the bytes of each token, and the tokens by these with A to Z small."""
     spelled = load_tokenizer().spelling()
     ids_of: dict[bytes, list[int]] = {}
     for number, letters in enumerate(spelled):
         if letters:
             ids_of.setdefault(letters.lower(), []).append(number)
     return spelled, ids_of
+
+
+@cache
+def _longest() -> int:
+    """Return the most bytes that a token has."""
+    return max(map(len, _spelling()[1]))
+
+
+@cache
+def _has_letter() -> np.ndarray:
+    """Return which tokens have a letter, bool (V,)."""
+    return np.array([re.search(rb"[A-Za-z\x80-\xff]", one) is not None for one in _spelling()[0]])

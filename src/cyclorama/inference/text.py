@@ -229,7 +229,7 @@ def continue_all(
         x, k, v, state = reader.lm.read(reader.lm.embed(tokens), state.take(torch.tensor(going)))
         shelf.add(alive, k, v_BLK=v)
         rows_BD = x[:, -1]
-    return found
+    return found if quotations is None else quotations.whole_parts(found, shelf.desks)
 
 
 def _check_asked(prompts: Sequence[Sequence[int]], temperature: float) -> None:
