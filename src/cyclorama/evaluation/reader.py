@@ -249,7 +249,7 @@ def _check(config: ReaderTests) -> None:
     others = [name for name in config.tests if name not in ANSWERS_STAND_IN_TEXT]
     if config.quote and others:
         raise ValueError(
-            f"--quote holds answers to what a text says, and those of {', '.join(others)} need not: "
+            f"--quote holds answers to what a text says; those of {', '.join(others)} need not: "
             f"give --tests {','.join(ANSWERS_STAND_IN_TEXT)} or some of them"
         )
     numbers = (config.num_trials, config.num_haystacks)
