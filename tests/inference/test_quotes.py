@@ -248,6 +248,7 @@ def test_a_desk_brought_later_is_quoted_from_too():
 def test_what_cannot_be_quoted_is_an_error(reader):
     with pytest.raises(ValueError, match="needs a stop"):
         continue_all(reader, read_tokens(reader, IDS), prompts=[[1]])
-    stamps = read_tokens(reader, TOKENIZER.encode("00:00:01 00:00:02"))
-    with pytest.raises(ValueError, match="no words in what was read: ask without --quote"):
-        continue_all(reader, stamps, prompts=[[1]], stop=EOS)
+    film = [TOKENIZER.special("<video>"), *TOKENIZER.encode("8 fps 00:00:01 00:00:02")]
+    for ids in (TOKENIZER.encode("00:00:01"), [*film, TOKENIZER.special("</video>")]):
+        with pytest.raises(ValueError, match="no words in what was read: ask without --quote"):
+            continue_all(reader, read_tokens(reader, ids), prompts=[[1]], stop=EOS)

@@ -22,6 +22,7 @@ from torch import Tensor
 from cyclorama.data.needle_stream import ABSENT
 from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.inference.second_look import Desk
+from cyclorama.inference.sources import outside_media
 
 _LETTER = r"[\w\u0300-\u036f]"  # or a mark that combines with the letter before it
 _INSIDE = r"\w\u0300-\u036f.,"  # what may stand inside a word
@@ -141,7 +142,8 @@ class Quotations:
 
     def __post_init__(self) -> None:
         """Raise ValueError where nothing was read that could be quoted."""
-        if not _has_letter()[self.ids].any():
+        words = np.flatnonzero(_has_letter()[self.ids])
+        if not len(outside_media(self.ids, words)):  # what a film is headed by is no text
             raise ValueError("there are no words in what was read: ask without --quote")
 
     @cached_property

@@ -40,7 +40,7 @@ def place_of(ids: np.ndarray, *, question: str, answer: str) -> Place | None:
     if not answer or answer.lower() == ABSENT:
         return None
     parts = [_whole(ids, encode(lead + answer), answer=answer) for lead in (" ", "")]
-    places = _outside_media(ids, np.concatenate(parts))
+    places = outside_media(ids, np.concatenate(parts))
     if not len(places):
         return None
     place = int(places[_closeness(ids, places, encode(" " + question.strip())).argmax()])
@@ -78,7 +78,7 @@ def _digit_edges() -> tuple[np.ndarray, np.ndarray]:
     return begins, ends
 
 
-def _outside_media(ids: np.ndarray, places: np.ndarray) -> np.ndarray:
+def outside_media(ids: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return those of ``places`` that are not between the marks of a picture, film or sound."""
     special = load_tokenizer().special
     opens, closes = ([special(name) for name in names] for names in (_OPENS, _CLOSES))
