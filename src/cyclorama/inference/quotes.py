@@ -24,12 +24,11 @@ from cyclorama.data.tokenizer import load_tokenizer
 from cyclorama.inference.second_look import Desk
 from cyclorama.inference.sources import outside_media
 
-_LETTER = r"[\w\u0300-\u036f]"  # or a mark that combines with the letter before it
-_INSIDE = r"\w\u0300-\u036f.,"  # what may stand inside a word
+_LETTERS = r"\w\u0300-\u036f"  # and marks that combine with the letter before them
 # "1,000" and "3.14" are one word, "QX-4817" is two.
-_WORD = re.compile(rf"{_LETTER}+(?:(?<=\d)[.,](?=\d){_LETTER}+)*")
+_WORD = re.compile(rf"[{_LETTERS}]+(?:(?<=\d)[.,](?=\d)[{_LETTERS}]+)*")
 _BETWEEN_SPACES = re.compile(r"[^\s\0]+")
-_CUT_BEFORE, _CUT_BEHIND = re.compile(rf"\A[{_INSIDE}]+"), re.compile(rf"[{_INSIDE}]+\Z")
+_CUT_BEFORE, _CUT_BEHIND = re.compile(rf"\A[{_LETTERS}.,]+"), re.compile(rf"[{_LETTERS}.,]+\Z")
 _REST = re.compile(rb" ?[^ \0]*")  # no token goes on behind a word's end
 _ABSENT = ABSENT.encode()
 _GAP = "\0"  # between pieces that do not follow each other
