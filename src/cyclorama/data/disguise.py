@@ -122,8 +122,8 @@ def with_other_words(rng: np.random.Generator, template: Template, *, share: flo
         return template
     chosen = rng.permutation(len(words))[: int(rng.integers(1, 4))]
     wordy = template.value in _WORDY or template.beside in _WORDY
-    # Twice: what begins as a value does is what a reader takes for one.
-    pools = (rare, alike, alike) if wordy else (rare, alike, alike, WORDS)
+    # What begins as a value does is what a reader takes for one.
+    pools = (rare, alike) if wordy else (rare, alike, WORDS)
     others = {words[i]: _other_word(rng, pools) for i in chosen}
     pattern = re.compile(rf"(?<![\w{{-])({'|'.join(others)})(?=s?(?![\w}}-]))")
 

@@ -162,7 +162,7 @@ def _draft(
 ) -> tuple[list[Needle], list[Question | None]]:
     """Return needles and questions of one sequence; None stands for one that will be absent."""
     plural = any(template.plurals for template in families)
-    odds = np.array([0.35, 0.2, 0.15, 0.15, 0.15] if plural else [0.45, 0.3, 0.25])
+    odds = np.array([0.4, 0.2, 0.15, 0.1, 0.15] if plural else [0.45, 0.3, 0.25])
     needles: list[Needle] = []
     offered: list[Question] = []
     spare = plan.num_needles - plan.num_questions  # several values of one key: fewer questions
