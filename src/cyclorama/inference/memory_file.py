@@ -20,7 +20,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cyclorama.inference.messages import Stream
-from cyclorama.inference.text import PAST_FIELDS, Reader, Reading, read_stream
+from cyclorama.inference.shelf import PAST_FIELDS
+from cyclorama.inference.text import Reader, Reading, read_stream
 from cyclorama.models.lm import ReadState
 from cyclorama.nn.cache import map_memory, shelves
 from cyclorama.nn.window import Past

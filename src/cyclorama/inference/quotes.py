@@ -90,6 +90,11 @@ def page_of(ids: np.ndarray, places: np.ndarray | None = None) -> Page:
     return Page(text.encode().lower(), begins_P, ends_P)
 
 
+def has_words(ids: np.ndarray) -> bool:
+    """Tell whether there is anything to quote from; what a film is headed by is no text."""
+    return len(outside_media(ids, np.flatnonzero(_has_letter()[ids]))) > 0
+
+
 def may_follow(page: Page, said: Sequence[int], *, stop: int) -> list[int]:
     """Return the ids that may come behind the tokens of an answer; ``stop`` where it may end."""
     spelled, ids_of = _spelling()
@@ -141,8 +146,7 @@ class Quotations:
 
     def __post_init__(self) -> None:
         """Raise ValueError where nothing was read that could be quoted."""
-        words = np.flatnonzero(_has_letter()[self.ids])
-        if not len(outside_media(self.ids, words)):  # what a film is headed by is no text
+        if not has_words(self.ids):
             raise ValueError("there are no words in what was read: ask without --quote")
 
     @cached_property

@@ -65,6 +65,8 @@ class Places:
     memory: Memory
     best_RND: Float[Tensor, "R N D"] | None = None  # of the layer under way, by drawer
     chosen: list[Int[Tensor, "R C"]] = field(default_factory=list)  # numbers of drawers, by layer
+    num_far: int | None = None  # heads, the first of a layer, to whom what is near is not nearer
+    weight_RD: Float[Tensor, "R D"] | None = None  # of each drawer's best card, of these heads
 
     def note(self, scores_RNS: Float[Tensor, "R N S"], first: int) -> None:
         """Note the drawers of a piece; a layer begins with the piece whose ``first`` is 0."""
@@ -92,6 +94,8 @@ class Places:
         if self.best_RND is not None:
             top = self.best_RND.topk(min(TOP, self.best_RND.shape[-1]), dim=-1)
             self.chosen.append(top.indices.flatten(1))
+            weight_RD = self.best_RND[:, : self.num_far].softmax(dim=-1).sum(dim=1)
+            self.weight_RD = weight_RD if self.weight_RD is None else self.weight_RD + weight_RD
             self.best_RND = None
 
     def _desk(self, numbers: Tensor, dtype: torch.dtype) -> Desk:

@@ -7,27 +7,29 @@ end of the stream, as if each question were written right after it: the question
 walked, their cards lie on a small shelf of their own, and the rows of all questions meet each chunk
 of the memory in one product: of a short memory for every token, of most long ones once, and each
 question then reads the places that were found (`second_look`). All questions advance together, one
-token a step; greedy or sampled.
+token a step; greedy or sampled. What was found in a long text is read anew before it is told
+(`third_look`).
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from cyclorama.data.passages import MEDIUM, Passage, joined_passage
 from cyclorama.data.tokenizer import SPECIAL_TOKENS, load_tokenizer
 from cyclorama.inference.quotes import Quotations
-from cyclorama.inference.second_look import LEAST, Desk, Places
+from cyclorama.inference.second_look import LEAST
+from cyclorama.inference.shelf import walk_prompts
+from cyclorama.inference.third_look import Place, Said, settled
 from cyclorama.models.lm import LM, ReadState
 from cyclorama.nn.cache import Memory, open_memory
-from cyclorama.nn.recall import Chunk, Look
-from cyclorama.nn.window import Past
 from cyclorama.weights.catalogue import find_weights
 from cyclorama.weights.files import load_weights
 
@@ -42,14 +44,26 @@ PIECE = (
 class Reader:
     """A reader ready to use: the network in its compute dtype, and its weights' checksum.
 
-    ``two_looks``: long memories are searched once a question, as `continue_all` says. ``quotes``:
-    an answer is words that stand in what was read, or "not found" (`inference.quotes`).
+    ``two_looks``: long memories are searched once a question, as `continue_all` says.
+    ``three_looks``: and the page where something was found is read anew. ``quotes``: an answer is
+    words that stand in what was read, or "not found" (`inference.quotes`).
     """
 
     lm: LM
     checksum: str
     two_looks: bool = True
+    three_looks: bool = True
     quotes: bool = False
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How tokens are chosen: greedily for ``temperature`` 0, at most ``max_tokens`` before stop."""
+
+    max_tokens: int
+    stop: int | None
+    temperature: float
+    seed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,37 +203,78 @@ def continue_all(
     long memory is searched once and then read where something was found (`second_look`). Every
     token searches it where ``two_looks`` of the reader is False and, in a memory that holds sound,
     for questions that name no instant.
-    With ``quotes`` of the reader an answer is words of what was read; there must be a ``stop``.
-    ``stream`` sees the newest token of every prompt after each step (-1 where one has ended).
+    With ``three_looks``, greedy, and with a ``stop``, an answer from a long memory is read anew at
+    its place (`third_look`). With ``quotes`` of the reader an answer is words of what was read;
+    there must be a ``stop``.
+    ``stream`` sees the newest token of every prompt after each step (-1 where one has ended): of
+    answers that are read anew, when all are settled.
     """
     _check_asked(prompts, temperature)
+    decoding = Decoding(max_tokens, stop, temperature, seed)
+    twice = _looked_at_twice(reader, reading, prompts)
+    if not twice or not reader.three_looks or temperature or stop is None:
+        said, _ = _continued(reader, reading, prompts, decoding, twice=twice, stream=stream)
+        return [one.ids for one in said]
+    said, places = _continued(reader, reading, prompts, decoding, twice=twice)
+
+    strict = replace(reader, quotes=True)  # what a page answers must stand on it
+
+    def asked(ids: np.ndarray, *, number: int) -> Said:
+        [answer], _ = _continued(strict, read_tokens(strict, ids), [prompts[number]], decoding)
+        return answer
+
+    for number in sorted(twice):
+        said[number] = settled(
+            said[number], ids=reading.ids, places=places[number], ask=partial(asked, number=number)
+        )
+    answers = [one.ids for one in said]
+    if stream is not None:
+        for step in zip_longest(*answers, [], fillvalue=-1):
+            stream(list(step[:-1]))
+        stream([-1] * len(answers))
+    return answers
+
+
+def _continued(
+    reader: Reader,
+    reading: Reading,
+    prompts: Sequence[Sequence[int]],
+    decoding: Decoding,
+    *,
+    twice: Set[int] = frozenset(),
+    stream: Callable[[list[int]], None] | None = None,
+) -> tuple[list[Said], dict[int, list[Place]]]:
+    """Return what follows each prompt, and the places of those that are looked at twice."""
     # One generator a question, by its number: who its neighbours are makes no difference.
     generators = [
-        torch.Generator().manual_seed(seed * 1_000_003 + number) for number in range(len(prompts))
+        torch.Generator().manual_seed(decoding.seed * 1_000_003 + number)
+        for number in range(len(prompts))
     ]
     memory = reading.memory
-    shelf, rows_BD, state = _walk_prompts(reader, reading, prompts)
+    shelf, rows_BD, state = walk_prompts(reader.lm, reading.state, prompts)
     found: list[list[int]] = [[] for _ in prompts]
-    quotations = _quotations(reader, reading, stop)
+    sure = [0.0] * len(prompts)
+    quotations = _quotations(reader, reading, decoding.stop)
     alive = list(range(len(prompts)))
-    twice = _looked_at_twice(reader, reading, prompts)
     seeking, [comma] = sorted(twice), load_tokenizer().encode(",")
-    for _ in range(max_tokens):
+    for _ in range(decoding.max_tokens):
         if seeking:
             rows = rows_BD[[alive.index(question) for question in seeking]]
             shelf.search(reader.lm, rows, memory=memory, questions=seeking)
         logits = shelf.answer(reader.lm, rows_BD, memory=memory, questions=alive).float()
         if quotations is not None:
             quotations.hold(logits, questions=alive, said=found, desks=shelf.desks)
-        newest = _choose(logits, temperature, [generators[question] for question in alive])
+        newest = _choose(logits, decoding.temperature, [generators[question] for question in alive])
+        chances = logits.log_softmax(dim=-1)
         shown = [-1] * len(prompts)
-        for question, token in zip(alive, newest, strict=True):
-            if token != stop:
+        for row, (question, token) in enumerate(zip(alive, newest, strict=True)):
+            sure[question] += float(chances[row, token])
+            if token != decoding.stop:
                 found[question].append(token)
                 shown[question] = token
         if stream is not None:
             stream(shown)
-        going = [i for i, token in enumerate(newest) if token != stop]
+        going = [i for i, token in enumerate(newest) if token != decoding.stop]
         # Behind a comma another part of a list may begin, which stands elsewhere.
         seeking = [alive[i] for i in going if alive[i] in twice and newest[i] == comma]
         alive = [alive[i] for i in going]
@@ -229,7 +284,9 @@ def continue_all(
         x, k, v, state = reader.lm.read(reader.lm.embed(tokens), state.take(torch.tensor(going)))
         shelf.add(alive, k, v_BLK=v)
         rows_BD = x[:, -1]
-    return found if quotations is None else quotations.whole_parts(found, shelf.desks)
+    if quotations is not None:
+        found = quotations.whole_parts(found, shelf.desks)
+    return [Said(*one) for one in zip(found, sure, strict=True)], shelf.places
 
 
 def _check_asked(prompts: Sequence[Sequence[int]], temperature: float) -> None:
@@ -260,91 +317,6 @@ def _looked_at_twice(
     return {number for number, prompt in enumerate(prompts) if INSTANT.search(decode(prompt))}
 
 
-@dataclass
-class OwnShelf:
-    """The cards of the questions' own tokens, beside the memory that all share or a desk each."""
-
-    k: list[Tensor]  # per question (Lq, K)
-    v: list[Tensor]
-    desks: dict[int, Desk] = field(default_factory=dict)
-
-    def add(self, questions: Sequence[int], k_BLK: Tensor, *, v_BLK: Tensor) -> None:
-        """Add the newest cards of some questions."""
-        for question, k_LK, v_LK in zip(questions, k_BLK, v_BLK, strict=True):
-            self.k[question] = torch.cat((self.k[question], k_LK))
-            self.v[question] = torch.cat((self.v[question], v_LK))
-
-    def search(self, lm: LM, rows_BD: Tensor, *, memory: Memory, questions: Sequence[int]) -> None:
-        """Walk the memory with the rows of some questions, and bring each its desk."""
-        places = Places(memory)
-        lm.answer(rows_BD, self.look(memory, questions, dtype=rows_BD.dtype, note=places.note))
-        self.desks.update(zip(questions, places.desks(rows_BD.dtype), strict=True))
-
-    def answer(
-        self, lm: LM, rows_BD: Tensor, *, memory: Memory, questions: Sequence[int]
-    ) -> Float[Tensor, "B V"]:
-        """Return next-token logits of some questions, one row each."""
-        logits: dict[int, Tensor] = {}  # by question
-        row_of = dict(zip(questions, rows_BD.split(1), strict=True))
-        if whole := [question for question in questions if question not in self.desks]:
-            rows = torch.cat([row_of[question] for question in whole])
-            look = self.look(memory, whole, dtype=rows.dtype)
-            logits |= zip(whole, lm.answer(rows, look).split(1), strict=True)
-        for question in row_of.keys() - logits.keys():
-            look = self.desks[question].look(self.k[question], self.v[question])
-            logits[question] = lm.answer(row_of[question], look)
-        return torch.cat([logits[question] for question in questions])
-
-    def look(
-        self,
-        memory: Memory,
-        questions: Sequence[int],
-        *,
-        dtype: torch.dtype,
-        note: Callable[[Tensor, int], None] | None = None,
-    ) -> Look:
-        """Show each question (one row each) the whole memory, then its own cards alone."""
-        lengths = torch.tensor([len(self.k[q]) for q in questions])
-        k_own = torch.cat([self.k[q] for q in questions])
-        v_own = torch.cat([self.v[q] for q in questions])
-        owner = torch.repeat_interleave(torch.arange(len(questions)), lengths)
-        at = torch.cat([torch.arange(n) for n in lengths.tolist()])
-        base = memory.num_cards
-        position = base + lengths - 1
-
-        def chunks() -> Iterator[Chunk]:
-            yield from memory.chunks(dtype)
-            yield k_own, v_own, base
-
-        def view(first: int, length: int) -> tuple[Tensor | None, Tensor]:
-            if first < base:
-                return None, position[:, None] - torch.arange(first, first + length)
-            mine = owner == torch.arange(len(questions))[:, None]
-            return mine, position[:, None] - (base + at)
-
-        return Look(chunks, position, base + lengths, view=view, note=note)
-
-
-def _walk_prompts(
-    reader: Reader, reading: Reading, prompts: Sequence[Sequence[int]]
-) -> tuple[OwnShelf, Tensor, ReadState]:
-    """Walk all prompts, those of one length together; return cards, last rows and states."""
-    shelf = OwnShelf([torch.empty(0)] * len(prompts), [torch.empty(0)] * len(prompts))
-    rows: list[Tensor] = [torch.empty(0)] * len(prompts)
-    states: list[ReadState] = [reading.state] * len(prompts)
-    for length in sorted({len(prompt) for prompt in prompts}):
-        chosen = [i for i, prompt in enumerate(prompts) if len(prompt) == length]
-        ids = torch.tensor([list(prompts[i]) for i in chosen])
-        x, k, v, state = reader.lm.read(
-            reader.lm.embed(ids), reading.state.take(torch.zeros(len(chosen), dtype=torch.int64))
-        )
-        for number, question in enumerate(chosen):
-            shelf.k[question], shelf.v[question] = k[number], v[number]
-            rows[question] = x[number, -1]
-            states[question] = state.take(torch.tensor([number]))
-    return shelf, torch.stack(rows), _join(states)
-
-
 def _choose(
     logits_RV: Tensor, temperature: float, generators: Sequence[torch.Generator]
 ) -> list[int]:
@@ -355,16 +327,3 @@ def _choose(
         int(torch.multinomial(weights_V, 1, generator=generator))
         for weights_V, generator in zip(weights_RV, generators, strict=True)
     ]
-
-
-def _join(states: Sequence[ReadState]) -> ReadState:
-    """Return the states of several batches as that of one."""
-    layers = [
-        Past(*(torch.cat([getattr(past, name) for past in pasts]) for name in PAST_FIELDS))
-        for pasts in zip(*(state.layers for state in states), strict=True)
-    ]
-    tail_BJD = torch.cat([state.tail_BJD for state in states])
-    return replace(states[0], layers=tuple(layers), tail_BJD=tail_BJD)
-
-
-PAST_FIELDS = tuple(field.name for field in fields(Past))
