@@ -1,9 +1,10 @@
-"""A long memory looked at once and twice, and quoted from: answers to the same questions, from the same reading.
+"""A long memory looked at once, twice and three times, and quoted from: answers to the same questions, from the same reading.
 
 With one look every token of an answer attends to the whole memory. With two the memory is walked
 once a question and behind each comma of an answer, which is read from the blocks where heads
-looked hardest (`inference/second_look`, decision 0013). "Quoted" is with two looks too, and an answer is words of
-what lies there, or "not found" (`inference/quotes`). Facts are of held-out families, in a text of the user's
+looked hardest (`inference/second_look`, decision 0013). With three an answer of which the reader is unsure, or that
+stands nowhere there, is settled by these pages, read anew (`inference/third_look`, decision 0018). "Quoted" is with three looks too,
+and an answer is words of what lies there, or "not found" (`inference/quotes`). Facts are of held-out families, in a text of the user's
 (which begins again where it is too short), at even depths; an answer counts when it is the fact's,
 letter for letter, case apart. Of what is nowhere "not found" is right. Seconds are of all the
 questions together, after the reading.
@@ -30,6 +31,7 @@ from cyclorama.evaluation.needle import ask, plant, singles
 from cyclorama.inference.text import Reader, load_reader, read_tokens
 
 SET_SIZE = 3
+WAYS = "once", "twice", "thrice", "quoted"
 SETS = {
     "one fact": "single",
     "three keys in one question": "multi_query",
@@ -45,6 +47,7 @@ class Asked:
     sort: str
     once: bool
     twice: bool
+    thrice: bool
     quoted: bool
 
 
@@ -78,7 +81,8 @@ def compare(
     right, seconds = {}, {}
     ways = {
         "once": replace(reader, two_looks=False),
-        "twice": reader,
+        "twice": replace(reader, three_looks=False),
+        "thrice": reader,
         "quoted": replace(reader, quotes=True),
     }
     for way, asked in ways.items():
@@ -99,13 +103,13 @@ def table(num_tokens: int, asked: list[Asked], seconds: dict[str, float]) -> lis
         by_sort[one.sort].append(one)
     lines = []
     for sort, some in by_sort.items():
-        counts = (sum(getattr(one, way) for one in some) for way in ("once", "twice", "quoted"))
-        lost = sum(one.once and not one.twice for one in some)
+        counts = (sum(getattr(one, way) for one in some) for way in WAYS)
+        lost = sum(one.twice and not one.thrice for one in some)
         cells = " | ".join(map(str, counts))
         lines.append(f"| {num_tokens:,} | {sort} | {len(some)} | {cells} | {lost} | |")
     lines.append(
-        f"| | seconds | {len(asked)} | {seconds['once']:.1f} | {seconds['twice']:.1f} | "
-        f"{seconds['quoted']:.1f} | | {seconds['once'] / seconds['twice']:.1f} times as fast |"
+        f"| | seconds | {len(asked)} | {' | '.join(f'{seconds[way]:.1f}' for way in WAYS)} | | "
+        f"{seconds['once'] / seconds['thrice']:.1f} times as fast |"
     )
     return lines
 
@@ -121,15 +125,15 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     reader, texts = load_reader(arguments.weights), open_texts([arguments.book])
     lines = [
-        "| tokens | asked | questions | right, one look | two looks | quoted | right with one look, not with two | |",
-        "|--:|---|--:|--:|--:|--:|--:|---|",
+        "| tokens | asked | questions | right, one look | two looks | three | quoted | right with two looks, not with three | |",
+        "|--:|---|--:|--:|--:|--:|--:|--:|---|",
     ]
     for length in map(parse_length, arguments.lengths.split(",")):
         lines += table(length, *compare(reader, texts, length, num=arguments.num))
         print(f"{length_name(length)}: {lines[-1]}", flush=True)
     publish(
         [
-            *opening("One look, two, and quotations", __doc__),
+            *opening("One look, two, three, and quotations", __doc__),
             f"* command: `{command()}`",
             f"* commit: {commit()}; weights {reader.checksum[:12]}; {machine(arguments.threads)}",
             "",

@@ -92,7 +92,7 @@ class OwnShelf:
 
 
 def walk_prompts(
-    lm: LM, state: ReadState, prompts: Sequence[Sequence[int]]
+    lm: LM, state: ReadState, *, prompts: Sequence[Sequence[int]]
 ) -> tuple[OwnShelf, Tensor, ReadState]:
     """Walk all prompts, those of one length together; return cards, last rows and states."""
     shelf = OwnShelf([torch.empty(0)] * len(prompts), [torch.empty(0)] * len(prompts))

@@ -251,7 +251,7 @@ def _continued(
         for number in range(len(prompts))
     ]
     memory = reading.memory
-    shelf, rows_BD, state = walk_prompts(reader.lm, reading.state, prompts)
+    shelf, rows_BD, state = walk_prompts(reader.lm, reading.state, prompts=prompts)
     found: list[list[int]] = [[] for _ in prompts]
     sure = [0.0] * len(prompts)
     quotations = _quotations(reader, reading, decoding.stop)
