@@ -7,22 +7,22 @@ import numpy as np
 import pytest
 import torch
 
-from cyclorama.data.needle_stream import question_ids
+from cyclorama.data.needle_stream import ANSWER, QUESTION, question_ids
 from cyclorama.data.passages import MEDIUM
 from cyclorama.data.tokenizer import EOS, load_tokenizer
-from cyclorama.inference import second_look, text, third_look
+from cyclorama.inference import second_look, shelf, text, third_look
 from cyclorama.inference.quotes import page_of
 from cyclorama.inference.second_look import BLOCK, Places
 from cyclorama.inference.text import Reader, continue_all, read_tokens
 from cyclorama.inference.third_look import (
     APART,
     LEAST_WEIGHT,
-    NUM_PLACES,
-    Place,
+    NUM_SPOTS,
     Said,
-    leaf_of,
+    Spot,
     places_of,
     settled,
+    spots_in,
 )
 from cyclorama.models.lm import LM, LMS
 from cyclorama.nn import cache
@@ -59,44 +59,44 @@ class Asked:
     """Answers by the fact that a page has; notes which pages were asked."""
 
     def __init__(self, answers):
-        self.answers, self.leaves = answers, []
+        self.answers, self.pages = answers, []
 
-    def __call__(self, leaf):
-        self.leaves.append(leaf)
-        words = load_tokenizer().decode(leaf.tolist())
+    def __call__(self, ids):
+        self.pages.append(ids.tolist())
+        words = load_tokenizer().decode(ids.tolist())
         return next((said(*one) for fact, one in self.answers.items() if fact in words), NOTHING)
 
 
 NOTHING = said("not found", 0.99)
-TOVAK, RULD, DULL = Place(20, 3.0), Place(60, 1.0), Place(40, 0.5)
+TOVAK, RULD, DULL = Spot(20, 3.0), Spot(60, 1.0), Spot(40, 0.5)
 
 
-def test_places_are_where_most_weight_lies_apart_from_each_other():
-    weight_RD = torch.zeros(2, 50)
-    weight_RD[0, [10, 11, 12, 30, 45]] = torch.tensor([1.0, 0.9, 0.8, 2.0, LEAST_WEIGHT * 0.9])
-    weight_RD[1, 49] = 5.0
-    first, second = places_of(weight_RD)
-    assert [place.drawer for place in first] == [11, 29]  # the first of those around one peak
-    assert [place.weight for place in first] == pytest.approx([2.7, 2.0])
-    assert [place.drawer for place in second] == [48]
-    crowded = torch.rand(5, 200, generator=torch.Generator().manual_seed(0))
-    for chosen in places_of(crowded):
-        drawers = sorted(place.drawer for place in chosen)
-        assert len(drawers) == NUM_PLACES
-        assert min(np.diff(drawers)) >= APART
-        weights = [place.weight for place in chosen]
+def test_spots_are_where_most_weight_lies_apart_from_each_other():
+    weight_D = torch.zeros(80)
+    weight_D[[20, 21, 22, 50, 70]] = torch.tensor([1.0, 0.9, 0.8, 2.0, LEAST_WEIGHT * 0.9])
+    found = spots_in(weight_D)
+    assert [spot.drawer for spot in found] == [21, 49]  # the first of those around one peak
+    assert [spot.weight for spot in found] == pytest.approx([2.7, 2.0])
+    for seed in range(5):
+        found = spots_in(torch.rand(200, generator=torch.Generator().manual_seed(seed)))
+        assert len(found) == NUM_SPOTS
+        assert min(np.diff(sorted(spot.drawer for spot in found))) >= APART
+        weights = [spot.weight for spot in found]
         assert weights == sorted(weights, reverse=True)
+        pages = [set(places_of(spot, 200 * BLOCK).tolist()) for spot in found]
+        assert len(set.union(*pages)) == sum(map(len, pages))
 
 
-def test_weight_is_of_the_heads_to_whom_distance_is_nothing():
-    num, width, heads = 20 * BLOCK, 16, 3
+@pytest.mark.parametrize("num_drawers", [12, 200])
+def test_weight_is_of_the_heads_to_whom_nothing_is_nearer(num_drawers):
+    num, width, heads = num_drawers * BLOCK - 5, 16, 3
     draw = torch.Generator().manual_seed(1)
     cards = torch.nn.functional.normalize(torch.randn(num, width, generator=draw), dim=-1)
     memory = open_memory(num, width, dtype="bfloat16")
     memory.append(cards, cards)
     k_SK, _ = memory.take(slice(0, num), torch.float32)
     layers = torch.nn.functional.normalize(torch.randn(2, 4, heads, width, generator=draw), dim=-1)
-    places, position_R = Places(memory, num_far=heads - 1), torch.full((4,), num)
+    places, position_R = Places(memory, heads - 1), torch.full((4,), num)
     scale_N = torch.tensor([20.0, 30.0, 40.0])
 
     def chunks():
@@ -109,66 +109,94 @@ def test_weight_is_of_the_heads_to_whom_distance_is_nothing():
     places.desks(torch.float32)
     heat = math.log(num + 1) / math.log(4096)
     scores = torch.einsum("lrnk,sk->lrns", layers[:, :, :-1], k_SK) * scale_N[:-1, None] * heat
-    best = scores.unflatten(-1, (-1, BLOCK)).amax(-1)
-    wanted = best.softmax(-1).sum((0, 2))
-    torch.testing.assert_close(places.weight_RD, wanted, rtol=2e-2, atol=1e-3)
+    short = torch.nn.functional.pad(scores, (0, 5), value=float("-inf"))
+    share = short.unflatten(-1, (-1, BLOCK)).amax(-1).softmax(-1)
+    kept = share >= share.topk(min(second_look.HEAVIEST, num_drawers)).values[..., -1:]
+    for weight_D, wanted_D in zip(places.weights(), (share * kept).sum((0, 2)), strict=True):
+        torch.testing.assert_close(weight_D, wanted_D, rtol=1e-4, atol=1e-6)
 
 
-def test_a_sure_answer_that_stands_on_its_page_is_given_without_a_page_being_read(ids):
+def test_a_sure_answer_is_given_without_a_page_being_read(ids):
     ask = Asked({})
-    sure = said("4988", 0.96)
-    assert settled(sure, ids=ids, places=[TOVAK, RULD], ask=ask) is sure
-    assert not ask.leaves
+    for words in ("4988", "a thing that stands nowhere"):
+        sure = said(words, 0.96)
+        assert settled(sure, ids=ids, spots=[TOVAK, RULD], ask=ask) is sure
+    assert not ask.pages
 
 
-@pytest.mark.parametrize("first", [("4988", 0.9), ("4989", 0.99), ("988", 0.99)])
-def test_one_that_is_unsure_or_stands_nowhere_is_settled_by_its_pages(ids, first):
+@pytest.mark.parametrize("first", [("4988", 0.9), ("4989", 0.94), ("988", 0.94)])
+def test_an_unsure_one_is_settled_by_its_pages(ids, first):
     ask = Asked({"Tovakwick": ("4988", 0.8), "Ruldford": ("71", 0.9)})
-    found = settled(said(*first), ids=ids, places=[TOVAK, RULD], ask=ask)
-    assert found.text == "4988"  # 3.0 x 0.8 and more against 1.0 x 0.9
-    assert [leaf.tolist() for leaf in ask.leaves] == [
-        leaf_of(ids, place).tolist() for place in (TOVAK, RULD)
-    ]
+    found = settled(said(*first), ids=ids, spots=[TOVAK, RULD], ask=ask)
+    assert found.words == b"4988"  # 3.0 x 0.8 and more against 1.0 x 0.9
+    assert ask.pages == [ids[places_of(spot, len(ids))].tolist() for spot in (TOVAK, RULD)]
 
 
-def test_votes_are_as_loud_as_place_and_answer_are_sure(ids):
-    places = [replace(TOVAK, weight=1.0), replace(RULD, weight=0.9)]
-    for chance, wanted in ((0.8, "71"), (0.9, "4988")):
+def test_votes_are_as_loud_as_spot_and_answer_are_sure(ids):
+    spots = [replace(TOVAK, weight=1.0), replace(RULD, weight=0.9)]
+    for chance, wanted in ((0.8, b"71"), (0.9, b"4988")):
         ask = Asked({"Tovakwick": ("4988", chance), "Ruldford": ("71", 0.95)})
-        assert settled(said("rain", 0.0001), ids=ids, places=places, ask=ask).text == wanted
+        assert settled(said("rain", 0.0001), ids=ids, spots=spots, ask=ask).words == wanted
     # The answer from the cards has a vote on each page where it stands: here on both.
     ask = Asked({"Tovakwick": ("4988", 0.8), "Ruldford": ("71", 0.95)})
-    assert settled(said("the rain", 0.6), ids=ids, places=places, ask=ask).text == "the rain"
+    assert settled(said("the rain", 0.6), ids=ids, spots=spots, ask=ask).words == b"the rain"
+    # And a little by itself, by which one put together of several pages' words can win.
+    faint = [replace(RULD, weight=LEAST_WEIGHT)]
+    for chance, wanted in ((0.7, b"71"), (0.9, b"rain and bell")):
+        ask = Asked({"Ruldford": ("71", 0.8)})
+        assert settled(said("rain and bell", chance), ids=ids, spots=faint, ask=ask).words == wanted
 
 
 def test_what_does_not_stand_on_its_page_has_no_vote(ids):
     ask = Asked({"Tovakwick": ("pounds 4988", 0.99), "Ruldford": ("71", 0.5)})
-    assert settled(said("8", 0.99), ids=ids, places=[TOVAK, RULD], ask=ask).text == "71"
+    assert settled(said("8", 0.9), ids=ids, spots=[TOVAK, RULD], ask=ask).words == b"71"
     garbled = said("8", 0.2)
-    assert settled(garbled, ids=ids, places=[TOVAK], ask=ask) is garbled  # nobody knows better
-    assert settled(garbled, ids=ids, places=[DULL], ask=ask) is garbled
+    assert settled(garbled, ids=ids, spots=[TOVAK], ask=ask) is garbled  # nobody knows better
+    assert settled(garbled, ids=ids, spots=[DULL], ask=ask) is garbled
 
 
-def test_lists_what_is_nowhere_and_pages_with_media_are_left(ids):
-    ask = Asked({"Tovakwick": ("4988", 0.99)})
+def test_words_are_compared_as_pages_have_them(ids):
+    stream = ids.copy()
+    fact = encode(" The \u00c5rhus bell is called Big \u00c9mile\n Zola here.")
+    stream[40 * BLOCK :][: len(fact)] = fact
+    ask = Asked({"rhus": ("big \u00c9mile Zola", 0.9)})
+    found = settled(said("4", 0.5), ids=stream, spots=[DULL], ask=ask)
+    assert found.words == "big \u00c9mile zola".encode()
+
+
+def test_words_cut_by_a_pages_edge_do_not_stand_on_it(ids):
+    stream = np.resize(encode(" Wendelbach"), len(ids))
+    [_, *rest] = encode(" Wendelbach").tolist()
+    assert rest  # several tokens a word, so that edges cut some
+    half = Said(rest, math.log(0.9))
+    spots = [Spot(drawer, 1.0) for drawer in range(10, 60, APART)]
+    seen = settled(said("4", 0.1), ids=stream, spots=spots, ask=lambda _: half)
+    assert seen.words == b"4"
+
+
+def test_lists_what_is_nowhere_and_what_was_seen_are_left(ids):
+    ask = Asked({"Tovakwick": ("4988", 0.99), "Ruldford": ("71", 0.9)})
     for words in ("12, 13", "not found", "Not found"):
         first = said(words, 0.3)
-        assert settled(first, ids=ids, places=[TOVAK], ask=ask) is first
+        assert settled(first, ids=ids, spots=[TOVAK], ask=ask) is first
     first, film = said("12", 0.3), ids.copy()
-    assert settled(first, ids=ids, places=[], ask=ask) is first
+    assert settled(first, ids=ids, spots=[], ask=ask) is first
     film[21 * BLOCK + 50] = MEDIUM
-    assert settled(first, ids=film, places=[TOVAK], ask=ask) is first
-    assert not ask.leaves
+    assert settled(first, ids=film, spots=[TOVAK, RULD], ask=ask) is first
     wordless = np.resize(encode(" 1 2 3"), len(ids))
-    assert settled(first, ids=wordless, places=[TOVAK], ask=ask) is first
+    assert settled(first, ids=wordless, spots=[TOVAK], ask=ask) is first
+    assert not ask.pages
+    assert settled(first, ids=film, spots=[RULD, TOVAK], ask=ask).words == b"71"
+    assert len(ask.pages) == 1
+    assert settled(said("1,000", 0.3), ids=ids, spots=[RULD], ask=ask).words == b"71"  # no list
 
 
 @pytest.mark.parametrize("drawer", [0, 5, 40, 79])
-def test_a_page_lies_around_its_drawer_as_far_as_there_is_text(ids, drawer):
-    numbered = np.arange(len(ids))
-    leaf = leaf_of(numbered, Place(drawer, 1.0))
-    assert {drawer * BLOCK, drawer * BLOCK + BLOCK - 1} <= set(leaf.tolist())
-    assert len(leaf) == (17 if 8 <= drawer < 72 else 9 + min(drawer, 79 - drawer)) * BLOCK
+def test_a_page_lies_around_its_spot_as_far_as_there_is_text(drawer):
+    places = places_of(Spot(drawer, 1.0), 80 * BLOCK - 3)
+    assert places[0] == max(0, drawer - 8) * BLOCK
+    assert places[-1] == min((drawer + 9) * BLOCK, 80 * BLOCK - 3) - 1
+    assert len(places) == places[-1] - places[0] + 1
 
 
 @pytest.fixture(scope="module")
@@ -179,58 +207,131 @@ def reader(shaken):
 
 @pytest.fixture
 def long(monkeypatch):
-    """Look more than once at any memory; a few drawers a head, all of them places; never sure."""
+    """Look more than once at any memory; a drawer a head, every weight makes a spot; never sure."""
     monkeypatch.setitem(cache.DTYPES, "float64", torch.float64)
     monkeypatch.setattr(text, "LEAST", 0)
     monkeypatch.setattr(second_look, "TOP", 1)
-    monkeypatch.setattr(third_look, "LEAST_WEIGHT", 0.0)
+    monkeypatch.setattr(third_look, "LEAST_WEIGHT", 1e-9)
     monkeypatch.setattr(third_look, "SURE", 0.1)
     chunks = cache.Memory.chunks
     monkeypatch.setattr(cache.Memory, "chunks", lambda self, dtype: chunks(self, dtype, 512))
 
 
+PROMPTS = [question_ids(f"What weighs {name}?") for name in ("it", "Tovakwick", "the road")]
+HOW = {"max_tokens": 6, "stop": EOS}
+
+
+def log_chances(reader, reading, prompts, monkeypatch):
+    """Return each question's answer, and the sum of its tokens' log-probabilities, stop and all."""
+    sums, choose = [0.0] * len(prompts), text._choose
+
+    def spied(logits, *how):
+        chosen = choose(logits, *how)
+        for row, token in enumerate(chosen):
+            sums[row] += float(logits[row].log_softmax(-1)[token])
+        return chosen
+
+    with monkeypatch.context() as patch:
+        patch.setattr(text, "_choose", spied)
+        return continue_all(reader, reading, prompts=prompts, **HOW), sums
+
+
 @pytest.mark.usefixtures("long")
-def test_answers_are_those_of_the_pages_each_read_by_itself(reader, ids, monkeypatch):
+def test_pages_are_asked_each_by_itself_and_the_loudest_is_told(reader, ids, monkeypatch):
     reading = read_tokens(reader, ids, memory_dtype="float64")
-    prompts = [question_ids(f"What weighs {name}?") for name in ("it", "Tovakwick", "the road")]
-    how = {"max_tokens": 6, "stop": EOS}
     calls = []
 
-    def spied(first, *, ids, places, ask):
-        answers = [ask(leaf_of(ids, place)) for place in places]
-        calls.append((first, places, answers))
-        return answers[-1]
+    def spied(first, *, ids, spots, ask):
+        asked = {tuple(places_of(spot, len(ids)).tolist()): None for spot in spots}
+
+        def noted(page):
+            answer = ask(page)
+            place = next(place for place in asked if np.array_equal(ids[list(place)], page))
+            asked[place] = answer
+            return answer
+
+        told = settled(first, ids=ids, spots=spots, ask=noted)
+        calls.append((first, spots, asked, told))
+        return told
 
     monkeypatch.setattr(text, "settled", spied)
-    found = continue_all(reader, reading, prompts=prompts, **how)
-    before = continue_all(replace(reader, three_looks=False), reading, prompts=prompts, **how)
-    assert [first.ids for first, _, _ in calls] == before
-    strict = replace(reader, three_looks=False, quotes=True)
+    found = continue_all(reader, reading, prompts=PROMPTS, **HOW)
+    assert [told.ids for *_, told in calls] == found
+    plain = replace(reader, three_looks=False)
+    before = continue_all(plain, reading, prompts=PROMPTS, **HOW)
+    assert [first.ids for first, *_ in calls] == before
+    for number, prompt in enumerate(PROMPTS):
+        [alone], [chance] = log_chances(plain, reading, [prompt], monkeypatch)
+        assert calls[number][0].ids == alone
+        assert calls[number][0].log_probability == pytest.approx(chance, rel=1e-6)
     monkeypatch.setattr(text, "LEAST", len(ids))  # what follows is short
-    for prompt, answer, (_, places, answers) in zip(prompts, found, calls, strict=True):
-        assert answer == answers[-1].ids
-        assert len(places) == NUM_PLACES
-        for place, one in zip(places, answers, strict=True):
-            leaf = leaf_of(ids, place)
-            alone = continue_all(strict, read_tokens(strict, leaf), prompts=[prompt], **how)
-            assert alone == [one.ids]
-            assert not one.ids or page_of(leaf).holds(one.text.encode()) or one.text == "not found"
-            assert one.log_probability <= 0
+    strict = replace(plain, quotes=True)
+    for prompt, (_, spots, asked, _) in zip(PROMPTS, calls, strict=True):
+        assert len(spots) == len(asked) == NUM_SPOTS
+        for place, answer in asked.items():
+            page = ids[list(place)]
+            leaf = read_tokens(strict, page)
+            assert continue_all(strict, leaf, prompts=[prompt], **HOW) == [answer.ids]
+            whole = page_of(page).holds(answer.words)
+            assert whole or answer.words == b"not found" or not answer.ids
+
+
+@pytest.mark.usefixtures("long")
+def test_probabilities_are_those_of_the_reader_also_where_words_are_quoted(
+    reader, ids, monkeypatch
+):
+    reading = read_tokens(reader, ids[:2000], memory_dtype="float64")
+    seen = []
+    monkeypatch.setattr(text, "settled", lambda first, **_: seen.append(first) or first)
+    continue_all(replace(reader, quotes=True), reading, prompts=PROMPTS[:1], **HOW)
+    _, [held] = log_chances(
+        replace(reader, quotes=True, three_looks=False), reading, PROMPTS[:1], monkeypatch
+    )
+    assert seen[0].log_probability < held - 1  # held logits share all among few
+
+
+@pytest.mark.usefixtures("long")
+def test_spots_are_those_of_the_first_search(reader, ids, monkeypatch):
+    reading = read_tokens(reader, ids, memory_dtype="float64")
+    searches, search = [], shelf.OwnShelf.search
+
+    def spied(self, *rows, num_far=0, **how):
+        searches.append(num_far)
+        return search(self, *rows, num_far=num_far, **how)
+
+    monkeypatch.setattr(shelf.OwnShelf, "search", spied)
+    [answer] = continue_all(replace(reader, three_looks=False), reading, prompts=PROMPTS[:1], **HOW)
+    assert searches == [0]
+    comma = answer[1]
+    real = text.load_tokenizer()
+    marks = type("Marks", (), {"encode": lambda _, mark: [comma], "decode": real.decode})()
+    monkeypatch.setattr(text, "load_tokenizer", lambda: marks)
+    searches.clear()
+    told = []
+    monkeypatch.setattr(text, "settled", lambda first, *, spots, **_: told.append(spots) or first)
+    continue_all(reader, reading, prompts=PROMPTS[:1], **HOW)
+    assert searches[:2] == [TINY.cross_heads - TINY.distant_heads, 0]
+    continue_all(reader, reading, prompts=PROMPTS[:1], max_tokens=1, stop=EOS)
+    assert told[0] == told[1]
 
 
 @pytest.mark.usefixtures("long")
 def test_no_page_is_asked_where_none_can_be_or_answers_are_drawn(reader, ids, monkeypatch):
     reading = read_tokens(reader, ids, memory_dtype="float64")
+    talk = read_tokens(
+        reader, np.append(ids, [QUESTION, 50, ANSWER, 51, EOS]), memory_dtype="float64"
+    )
     monkeypatch.setattr(text, "settled", None)  # whoever calls it fails
     prompts = [[5, 6, 7]]
-    once = replace(reader, two_looks=False)
-    for asked, how in (
-        (reader, {"stop": None}),
-        (reader, {"stop": EOS, "temperature": 1.0}),
-        (once, {"stop": EOS}),
-        (replace(reader, three_looks=False), {"stop": EOS}),
+    for asked, read, how in (
+        (reader, reading, {"stop": None}),
+        (reader, reading, {"stop": EOS, "temperature": 1.0}),
+        (reader, reading, {"stop": EOS, "max_tokens": 0}),
+        (reader, talk, {"stop": EOS}),
+        (replace(reader, two_looks=False), reading, {"stop": EOS}),
+        (replace(reader, three_looks=False), reading, {"stop": EOS}),
     ):
-        continue_all(asked, reading, prompts=prompts, max_tokens=3, **how)
+        continue_all(asked, read, prompts=prompts, **({"max_tokens": 3} | how))
     monkeypatch.setattr(text, "LEAST", len(ids))
     continue_all(reader, reading, prompts=prompts, max_tokens=3, stop=EOS)
 

@@ -238,7 +238,8 @@ def answer_all(
 ) -> list[str]:
     """Return the answer to each question, asked on its own at the end of the reading.
 
-    ``show`` is handed the text of a single question's answer piece by piece, as it forms.
+    ``show`` is handed the text of a single question's answer piece by piece, as it forms;
+    of a long text, once it is settled (`third_look`).
     """
     if any(not question.strip() for question in questions):
         raise ValueError("a question is empty: write one in words")

@@ -14,6 +14,7 @@ name an instant are looked at twice: what is said is told from what is like it b
 each of which is in no head's best drawers (decision 0013).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -27,6 +28,7 @@ from cyclorama.nn.recall import Look
 BLOCK = 64  # cards of a drawer
 TOP = 2  # drawers that a head of a layer notes
 BESIDE = (-1, 0, 1, 2)  # drawers brought with each: an answer may go on behind it
+HEAVIEST = 16  # drawers whose weight is noted, of a head of a layer
 LEAST = 32_768  # cards that are still looked at whole
 
 
@@ -63,10 +65,10 @@ class Places:
     """
 
     memory: Memory
+    num_far: int = 0  # heads, the first of each layer, whose weight is noted too
     best_RND: Float[Tensor, "R N D"] | None = None  # of the layer under way, by drawer
     chosen: list[Int[Tensor, "R C"]] = field(default_factory=list)  # numbers of drawers, by layer
-    num_far: int | None = None  # heads, the first of a layer, to whom what is near is not nearer
-    weight_RD: Float[Tensor, "R D"] | None = None  # of each drawer's best card, of these heads
+    heaviest: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # (R, C) each, by layer
 
     def note(self, scores_RNS: Float[Tensor, "R N S"], first: int) -> None:
         """Note the drawers of a piece; a layer begins with the piece whose ``first`` is 0."""
@@ -89,13 +91,25 @@ class Places:
         self._choose()
         return [self._desk(numbers, dtype) for numbers in torch.cat(self.chosen, dim=1)]
 
+    def weights(self) -> Iterator[Float[Tensor, "D"]]:
+        """Yield for each row what heads laid on drawers, by the best card of each, in all layers.
+
+        A head of a layer lays 1 on the memory; what it lays on the row's own cards is left out.
+        """
+        num_drawers = -(-self.memory.num_cards // BLOCK)
+        for row in range(len(self.heaviest[0][0])):
+            weight_D = torch.zeros(num_drawers)
+            for numbers_RC, weight_RC in self.heaviest:
+                weight_D.index_add_(0, numbers_RC[row], weight_RC[row])
+            yield weight_D
+
     def _choose(self) -> None:
         """End the layer under way."""
         if self.best_RND is not None:
             top = self.best_RND.topk(min(TOP, self.best_RND.shape[-1]), dim=-1)
             self.chosen.append(top.indices.flatten(1))
-            weight_RD = self.best_RND[:, : self.num_far].softmax(dim=-1).sum(dim=1)
-            self.weight_RD = weight_RD if self.weight_RD is None else self.weight_RD + weight_RD
+            if self.num_far:
+                self.heaviest.append(_heaviest(self.best_RND[:, : self.num_far]))
             self.best_RND = None
 
     def _desk(self, numbers: Tensor, dtype: torch.dtype) -> Desk:
@@ -103,3 +117,15 @@ class Places:
         place = (beside[:, None] * BLOCK + torch.arange(BLOCK)).flatten()
         place = place[(place >= 0) & (place < self.memory.num_cards)]
         return Desk(*self.memory.take(place, dtype), place, self.memory.num_cards)
+
+
+def _heaviest(best_RND: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the drawers on which each row's heads lay most weight, and how much; (R, C) each."""
+    num = min(HEAVIEST, best_RND.shape[-1])
+    found = [best_ND.topk(num, dim=-1) for best_ND in best_RND]
+    # Row by row: the sum for all at once would need another table of all drawers.
+    weights = [
+        (top.values - best_ND.logsumexp(dim=-1, keepdim=True)).exp().flatten()
+        for top, best_ND in zip(found, best_RND, strict=True)
+    ]
+    return torch.stack([top.indices.flatten() for top in found]), torch.stack(weights)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cyclorama.inference.second_look import Desk, Places
-from cyclorama.inference.third_look import Place, places_of
+from cyclorama.inference.third_look import Spot, spots_in
 from cyclorama.models.lm import LM, ReadState
 from cyclorama.nn.cache import Memory
 from cyclorama.nn.recall import Chunk, Look
@@ -28,7 +28,7 @@ class OwnShelf:
     k: list[Tensor]  # per question (Lq, K)
     v: list[Tensor]
     desks: dict[int, Desk] = field(default_factory=dict)
-    places: dict[int, list[Place]] = field(default_factory=dict)  # of the first search
+    spots: dict[int, list[Spot]] = field(default_factory=dict)
 
     def add(self, questions: Sequence[int], k_BLK: Tensor, *, v_BLK: Tensor) -> None:
         """Add the newest cards of some questions."""
@@ -36,15 +36,25 @@ class OwnShelf:
             self.k[question] = torch.cat((self.k[question], k_LK))
             self.v[question] = torch.cat((self.v[question], v_LK))
 
-    def search(self, lm: LM, rows_BD: Tensor, *, memory: Memory, questions: Sequence[int]) -> None:
-        """Walk the memory with the rows of some questions, and bring each its desk."""
-        config = lm.config
-        places = Places(memory, num_far=config.cross_heads - config.distant_heads)
+    def search(
+        self,
+        lm: LM,
+        rows_BD: Tensor,
+        *,
+        memory: Memory,
+        questions: Sequence[int],
+        num_far: int = 0,
+    ) -> None:
+        """Walk the memory with the rows of some questions, and bring each its desk.
+
+        With ``num_far`` heads to whom nothing is nearer, also note where these looked.
+        """
+        places = Places(memory, num_far)
         lm.answer(rows_BD, self.look(memory, questions, dtype=rows_BD.dtype, note=places.note))
         self.desks.update(zip(questions, places.desks(rows_BD.dtype), strict=True))
-        assert places.weight_RD is not None  # of the walk
-        for question, drawers in zip(questions, places_of(places.weight_RD), strict=True):
-            self.places.setdefault(question, drawers)
+        if num_far:
+            spots = [spots_in(weight_D) for weight_D in places.weights()]
+            self.spots.update(zip(questions, spots, strict=True))
 
     def answer(
         self, lm: LM, rows_BD: Tensor, *, memory: Memory, questions: Sequence[int]

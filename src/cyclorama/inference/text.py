@@ -22,12 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cyclorama.data.needle_stream import QUESTION
 from cyclorama.data.passages import MEDIUM, Passage, joined_passage
 from cyclorama.data.tokenizer import SPECIAL_TOKENS, load_tokenizer
 from cyclorama.inference.quotes import Quotations
 from cyclorama.inference.second_look import LEAST
 from cyclorama.inference.shelf import walk_prompts
-from cyclorama.inference.third_look import Place, Said, settled
+from cyclorama.inference.third_look import Said, Spot, settled
 from cyclorama.models.lm import LM, ReadState
 from cyclorama.nn.cache import Memory, open_memory
 from cyclorama.weights.catalogue import find_weights
@@ -212,27 +213,35 @@ def continue_all(
     _check_asked(prompts, temperature)
     decoding = Decoding(max_tokens, stop, temperature, seed)
     twice = _looked_at_twice(reader, reading, prompts)
-    if not twice or not reader.three_looks or temperature or stop is None:
-        said, _ = _continued(reader, reading, prompts, decoding, twice=twice, stream=stream)
-        return [one.ids for one in said]
-    said, places = _continued(reader, reading, prompts, decoding, twice=twice)
-
-    strict = replace(reader, quotes=True)  # what a page answers must stand on it
-
-    def asked(ids: np.ndarray, *, number: int) -> Said:
-        [answer], _ = _continued(strict, read_tokens(strict, ids), [prompts[number]], decoding)
-        return answer
-
-    for number in sorted(twice):
-        said[number] = settled(
-            said[number], ids=reading.ids, places=places[number], ask=partial(asked, number=number)
-        )
+    anew = bool(twice) and _read_anew(reader, reading, decoding)
+    said, spots = _continued(
+        reader,
+        reading,
+        prompts,
+        decoding,
+        twice=twice,
+        note_spots=anew,
+        stream=None if anew else stream,
+    )
+    if anew:
+        strict = replace(reader, quotes=True)  # what a page answers must stand on it
+        for number, found in spots.items():
+            ask = partial(_from_page, strict, prompt=prompts[number], decoding=decoding)
+            said[number] = settled(said[number], ids=reading.ids, spots=found, ask=ask)
     answers = [one.ids for one in said]
-    if stream is not None:
-        for step in zip_longest(*answers, [], fillvalue=-1):
-            stream(list(step[:-1]))
+    if anew and stream is not None:
+        for step in zip_longest(*answers, fillvalue=-1):
+            stream(list(step))
         stream([-1] * len(answers))
     return answers
+
+
+def _from_page(
+    reader: Reader, ids: np.ndarray, *, prompt: Sequence[int], decoding: Decoding
+) -> Said:
+    """Return the answer of a page that is read by itself."""
+    [said], _ = _continued(reader, read_tokens(reader, ids), [prompt], decoding)
+    return said
 
 
 def _continued(
@@ -242,9 +251,13 @@ def _continued(
     decoding: Decoding,
     *,
     twice: Set[int] = frozenset(),
+    note_spots: bool = False,
     stream: Callable[[list[int]], None] | None = None,
-) -> tuple[list[Said], dict[int, list[Place]]]:
-    """Return what follows each prompt, and the places of those that are looked at twice."""
+) -> tuple[list[Said], dict[int, list[Spot]]]:
+    """Return what follows each prompt; with ``note_spots`` also where the first search led.
+
+    Probabilities are the reader's own, also where answers are held to quotations.
+    """
     # One generator a question, by its number: who its neighbours are makes no difference.
     generators = [
         torch.Generator().manual_seed(decoding.seed * 1_000_003 + number)
@@ -256,16 +269,19 @@ def _continued(
     sure = [0.0] * len(prompts)
     quotations = _quotations(reader, reading, decoding.stop)
     alive = list(range(len(prompts)))
+    config = reader.lm.config
+    num_far = config.cross_heads - config.distant_heads if note_spots else 0
     seeking, [comma] = sorted(twice), load_tokenizer().encode(",")
     for _ in range(decoding.max_tokens):
         if seeking:
             rows = rows_BD[[alive.index(question) for question in seeking]]
-            shelf.search(reader.lm, rows, memory=memory, questions=seeking)
+            shelf.search(reader.lm, rows, memory=memory, questions=seeking, num_far=num_far)
+            num_far = 0  # behind a comma other spots are wanted
         logits = shelf.answer(reader.lm, rows_BD, memory=memory, questions=alive).float()
+        chances = logits.log_softmax(dim=-1)
         if quotations is not None:
             quotations.hold(logits, questions=alive, said=found, desks=shelf.desks)
         newest = _choose(logits, decoding.temperature, [generators[question] for question in alive])
-        chances = logits.log_softmax(dim=-1)
         shown = [-1] * len(prompts)
         for row, (question, token) in enumerate(zip(alive, newest, strict=True)):
             sure[question] += float(chances[row, token])
@@ -286,7 +302,7 @@ def _continued(
         rows_BD = x[:, -1]
     if quotations is not None:
         found = quotations.whole_parts(found, shelf.desks)
-    return [Said(*one) for one in zip(found, sure, strict=True)], shelf.places
+    return [Said(*one) for one in zip(found, sure, strict=True)], shelf.spots
 
 
 def _check_asked(prompts: Sequence[Sequence[int]], temperature: float) -> None:
@@ -294,6 +310,16 @@ def _check_asked(prompts: Sequence[Sequence[int]], temperature: float) -> None:
         raise ValueError("there must be a prompt, and each needs at least one token")
     if temperature < 0:
         raise ValueError(f"temperature must be 0 (greedy) or more, got {temperature}")
+
+
+def _read_anew(reader: Reader, reading: Reading, decoding: Decoding) -> bool:
+    """Tell whether `third_look` settles answers: of those that end, as they are likeliest.
+
+    A talk is answered from all that was said in it: a page knows of no question before.
+    """
+    if not reader.three_looks or decoding.temperature or decoding.stop is None:
+        return False
+    return decoding.max_tokens > 0 and QUESTION not in reading.ids
 
 
 def _quotations(reader: Reader, reading: Reading, stop: int | None) -> Quotations | None:

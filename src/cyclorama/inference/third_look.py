@@ -1,19 +1,19 @@
 """The third look: the pages to which a long memory points are read anew, each by itself.
 
 Picture the clerk of the second look, back at his desk with an answer put together from cards. Is he
-sure of it, and does it stand on the page where most of his trains of thought had led, he gives it.
-Else he takes the book itself from the shelf, opens it at that page and at the next places, reads
-each as if there were no other, and asks the question of each, to be answered in its own words
-(`quotes`). Each of these answers has a vote, as loud as the place and the answer are sure; the
-answer from the cards votes on every page where it stands. What a million cards garble, a page by
-itself mostly says plainly. To let pages that were retrieved bear on an answer each by itself, by
-how sure their retrieval was: Lewis et al. 2020, arXiv 2005.11401, section 2.1; here what retrieves
-is the reader's own attention. Leaves out lists, whose parts stand on different pages, pages with
-pictures or sound, which are not kept, "not found", which no page can confirm, and how a page is
-asked (`text`).
+sure of it, he gives it. Else he takes the book itself from the shelf, opens it where most of his
+trains of thought had led and at the next such spots, reads each page as if there were no other, and
+asks the question of each, to be answered in its own words (`quotes`). Each of these answers has a
+vote, as loud as the spot and the answer are sure; the answer from the cards votes on every page
+where it stands, and a little by itself. What a million cards garble, a page by itself mostly says
+plainly. To let what was retrieved bear on an answer one passage at a time, by how sure the
+retrieval was: Lewis et al. 2020, arXiv 2005.11401, section 2.1; here what retrieves is the reader's
+own attention. Leaves out lists, whose parts stand on different pages, pages with pictures or sound,
+which are not kept, "not found", which no page can confirm, and how a page is asked (`text`).
 """
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,19 +26,20 @@ from torch import Tensor
 from cyclorama.data.needle_stream import ABSENT
 from cyclorama.data.passages import MEDIUM
 from cyclorama.data.tokenizer import load_tokenizer
-from cyclorama.inference.quotes import Page, has_words, page_of
+from cyclorama.inference.quotes import has_words, page_of
 from cyclorama.inference.second_look import BLOCK
 
-SURE = math.log(0.95)
-NUM_PLACES = 3
-APART = 5  # drawers between two places, at least
-AROUND = 8  # drawers of a page on either side of the one that was wanted
-LEAST_WEIGHT = 0.3  # of one head of one layer: what all of them pass over is no place
+SURE = math.log(0.95)  # four of five answers are surer; of seven wrong ones none was
+NUM_SPOTS = 3  # the right one was among the first two, for all of 300 facts
+AROUND = 8  # drawers of a page on either side of its spot
+APART = 2 * AROUND + 1  # drawers between two spots, at least: no page has what another has
+LEAST_WEIGHT = 0.3  # of one head of one layer: what all of them pass over is no spot
+_LIST = re.compile(rb",(?= |\Z)")
 
 
 @dataclass(frozen=True)
-class Place:
-    """A drawer of a memory, and how much of their weight heads laid around it, together."""
+class Spot:
+    """A drawer of a memory, and what heads laid on it and its neighbours, 1 a head of a layer."""
 
     drawer: int
     weight: float
@@ -52,56 +53,53 @@ class Said:
     log_probability: float
 
     @property
-    def text(self) -> str:
-        """The answer with single spaces, in lower case."""
-        return " ".join(load_tokenizer().decode(self.ids).lower().split())
+    def words(self) -> bytes:
+        """The answer as pages have it: UTF-8 with single spaces, A to Z small."""
+        return b" ".join(load_tokenizer().decode(self.ids).encode().lower().split())
 
 
-def places_of(weight_RD: Float[Tensor, "R D"]) -> list[list[Place]]:
-    """Return for each question the drawers around which most weight lies, the heaviest first."""
-    around_RD = F.avg_pool1d(weight_RD[:, None], 3, stride=1, padding=1)[:, 0] * 3
-    places: list[list[Place]] = [[] for _ in around_RD]
-    for row, chosen in enumerate(places):
-        while len(chosen) < NUM_PLACES:
-            best = int(around_RD[row].argmax())
-            if around_RD[row, best] < LEAST_WEIGHT:
-                break
-            chosen.append(Place(best, float(around_RD[row, best])))
-            around_RD[row, max(0, best - APART + 1) : best + APART] = 0
-    return places
+def spots_in(weight_D: Float[Tensor, "D"]) -> list[Spot]:
+    """Return the drawers around which most weight lies, the heaviest first."""
+    around_D = F.avg_pool1d(weight_D[None], 3, stride=1, padding=1)[0] * 3
+    spots: list[Spot] = []
+    while len(spots) < NUM_SPOTS and float(around_D.max()) >= LEAST_WEIGHT:
+        best = int(around_D.argmax())
+        spots.append(Spot(best, float(around_D[best])))
+        around_D[max(0, best - APART + 1) : best + APART] = 0
+    return spots
 
 
 def settled(
-    said: Said, *, ids: np.ndarray, places: Sequence[Place], ask: Callable[[np.ndarray], Said]
+    said: Said, *, ids: np.ndarray, spots: Sequence[Spot], ask: Callable[[np.ndarray], Said]
 ) -> Said:
-    """Return the answer to one question after the pages of ``ids`` at its places were asked.
+    """Return the answer to one question after the pages at its spots in ``ids`` (L,) were asked.
 
     ``said`` is the answer from the cards. ``ask`` reads a page and answers from it.
     """
-    if said.text == ABSENT or "," in said.text:
+    if said.log_probability > SURE or said.words == ABSENT.encode() or _LIST.search(said.words):
         return said
-    leaves = [(place, leaf_of(ids, place)) for place in places]
-    pages = [(place, leaf, page_of(leaf)) for place, leaf in leaves if _is_text(leaf)]
-    if not pages or (said.log_probability > SURE and _stands(said, pages[0][2])):
-        return said
-    loudness, first = defaultdict[str, float](float), {said.text: said}
-    for place, leaf, page in pages:
-        answer = ask(leaf)
-        for vote in (answer, said):
-            if vote.text != ABSENT and _stands(vote, page):
-                loudness[vote.text] += place.weight * math.exp(vote.log_probability)
-                first.setdefault(vote.text, vote)
-    return first[max(loudness, key=lambda text: loudness[text], default=said.text)]
+    places = [(spot, places_of(spot, len(ids))) for spot in spots]
+    if not places or not _is_text(ids[places[0][1]]):
+        return said  # what was seen or heard, mostly
+    loudness = defaultdict[bytes, float](float)
+    loudness[said.words] = LEAST_WEIGHT * math.exp(said.log_probability)
+    first = {said.words: said}
+    for spot, place_P in places:
+        if not _is_text(ids[place_P]):
+            continue
+        page = page_of(ids, place_P)
+        for vote in (ask(ids[place_P]), said):
+            if vote.words != ABSENT.encode() and page.holds(vote.words):
+                loudness[vote.words] += spot.weight * math.exp(vote.log_probability)
+                first.setdefault(vote.words, vote)
+    return first[max(loudness, key=lambda words: loudness[words])]
 
 
-def leaf_of(ids: np.ndarray, place: Place) -> np.ndarray:
-    """Return the tokens of a page."""
-    return ids[max(0, place.drawer - AROUND) * BLOCK : (place.drawer + AROUND + 1) * BLOCK]
+def places_of(spot: Spot, num_tokens: int) -> np.ndarray:
+    """Return the places of the tokens of a spot's page, (P,)."""
+    begin, end = (spot.drawer - AROUND) * BLOCK, (spot.drawer + AROUND + 1) * BLOCK
+    return np.arange(max(0, begin), min(num_tokens, end))
 
 
-def _is_text(leaf: np.ndarray) -> bool:
-    return has_words(leaf) and not (leaf == MEDIUM).any()
-
-
-def _stands(said: Said, page: Page) -> bool:
-    return page.holds(said.text.encode())
+def _is_text(ids: np.ndarray) -> bool:
+    return has_words(ids) and not (ids == MEDIUM).any()
