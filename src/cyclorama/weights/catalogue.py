@@ -13,7 +13,7 @@ BUNDLED: dict[str, str] = {
     "autoencoder": "b1ecd9c03e028afc64d6a38cb27902aa7b11694851058954271dbd4ed73e54f3",
     "maker": "9ad917a7049d840ef396c8fafe9db42d440a40f12e86875f53ec3e16ffb5e1b6",
     "probe": "3b0ebfde5dca062a835f9e8700b5a3d8188fcbc10101213ef553555db452be2f",
-    "reader": "3980a10861f63d5784f1deba54ab58da8dcfb232b31820789d6e5321305b7592",
+    "reader": "2d76095eec3ed37384498a9aaecb053dc1ac28ab2c40a706fd19c8f7727e164e",
 }
 
 
