@@ -174,12 +174,28 @@ def test_words_cut_by_a_pages_edge_do_not_stand_on_it(ids):
     assert seen.words == b"4"
 
 
-def test_lists_what_is_nowhere_and_what_was_seen_are_left(ids):
+def test_an_unsure_not_found_is_settled_by_what_pages_say_and_by_those_that_say_nothing(ids):
+    for chance, weight, wanted in (
+        (0.8, 1.0, b"71"),
+        (0.8, 0.5, b"not found"),
+        (0.3, 1.0, b"not found"),
+    ):
+        ask = Asked({"Ruldford": ("71", chance)})  # the other page says "not found", at 0.99
+        spots = [replace(TOVAK, weight=0.4), replace(RULD, weight=weight)]
+        for words in ("not found", "Not  found"):
+            found = settled(said(words, 0.5), ids=ids, spots=spots, ask=ask)
+            assert found.words == wanted
+            assert len(ask.pages) % 2 == 0
+    # But no page's silence speaks against an answer from the cards.
+    silent = Asked({})
+    assert settled(said("8", 0.1), ids=ids, spots=[TOVAK, RULD], ask=silent).words == b"8"
+
+
+def test_lists_and_what_was_seen_are_left(ids):
     ask = Asked({"Tovakwick": ("4988", 0.99), "Ruldford": ("71", 0.9)})
-    for words in ("12, 13", "not found", "Not found"):
-        first = said(words, 0.3)
-        assert settled(first, ids=ids, spots=[TOVAK], ask=ask) is first
-    first, film = said("12", 0.3), ids.copy()
+    first, film = said("12, 13", 0.3), ids.copy()
+    assert settled(first, ids=ids, spots=[TOVAK], ask=ask) is first
+    first = said("12", 0.3)
     assert settled(first, ids=ids, spots=[], ask=ask) is first
     film[21 * BLOCK + 50] = MEDIUM
     assert settled(first, ids=film, spots=[TOVAK, RULD], ask=ask) is first

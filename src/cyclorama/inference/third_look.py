@@ -5,11 +5,12 @@ sure of it, he gives it. Else he takes the book itself from the shelf, opens it 
 trains of thought had led and at the next such spots, reads each page as if there were no other, and
 asks the question of each, to be answered in its own words (`quotes`). Each of these answers has a
 vote, as loud as the spot and the answer are sure; the answer from the cards votes on every page
-where it stands, and a little by itself. What a million cards garble, a page by itself mostly says
+where it stands, and a little by itself. Where the cards had nothing to say, pages that have nothing
+to say vote too. What a million cards garble, a page by itself mostly says
 plainly. To let what was retrieved bear on an answer one passage at a time, by how sure the
 retrieval was: Lewis et al. 2020, arXiv 2005.11401, section 2.1; here what retrieves is the reader's
 own attention. Leaves out lists, whose parts stand on different pages, pages with pictures or sound,
-which are not kept, "not found", which no page can confirm, and how a page is asked (`text`).
+which are not kept, and how a page is asked (`text`).
 """
 
 import math
@@ -26,7 +27,7 @@ from torch import Tensor
 from cyclorama.data.needle_stream import ABSENT
 from cyclorama.data.passages import MEDIUM
 from cyclorama.data.tokenizer import load_tokenizer
-from cyclorama.inference.quotes import has_words, page_of
+from cyclorama.inference.quotes import Page, has_words, page_of
 from cyclorama.inference.second_look import BLOCK
 
 SURE = math.log(0.95)  # four of five answers are surer; of seven wrong ones none was
@@ -34,6 +35,7 @@ NUM_SPOTS = 3  # the right one was among the first two, for all of 300 facts
 AROUND = 8  # drawers of a page on either side of its spot
 APART = 2 * AROUND + 1  # drawers between two spots, at least: no page has what another has
 LEAST_WEIGHT = 0.3  # of one head of one layer: what all of them pass over is no spot
+_ABSENT = ABSENT.encode()
 _LIST = re.compile(rb",(?= |\Z)")
 
 
@@ -76,7 +78,7 @@ def settled(
 
     ``said`` is the answer from the cards. ``ask`` reads a page and answers from it.
     """
-    if said.log_probability > SURE or said.words == ABSENT.encode() or _LIST.search(said.words):
+    if said.log_probability > SURE or _LIST.search(said.words):
         return said
     places = [(spot, places_of(spot, len(ids))) for spot in spots]
     if not places or not _is_text(ids[places[0][1]]):
@@ -89,10 +91,20 @@ def settled(
             continue
         page = page_of(ids, place_P)
         for vote in (ask(ids[place_P]), said):
-            if vote.words != ABSENT.encode() and page.holds(vote.words):
+            if _has_vote(vote, page, said=said):
                 loudness[vote.words] += spot.weight * math.exp(vote.log_probability)
                 first.setdefault(vote.words, vote)
     return first[max(loudness, key=lambda words: loudness[words])]
+
+
+def _has_vote(vote: Said, page: Page, *, said: Said) -> bool:
+    """Tell whether an answer stands on a page, or the page agrees that nothing is to be found.
+
+    That it has nothing to say is no argument against what the cards or another page have.
+    """
+    if vote.words == _ABSENT:
+        return said.words == _ABSENT and vote is not said
+    return page.holds(vote.words)
 
 
 def places_of(spot: Spot, num_tokens: int) -> np.ndarray:
