@@ -176,9 +176,9 @@ def test_words_cut_by_a_pages_edge_do_not_stand_on_it(ids):
 
 def test_an_unsure_not_found_is_settled_by_what_pages_say_and_by_those_that_say_nothing(ids):
     for chance, weight, wanted in (
-        (0.8, 1.0, b"71"),
-        (0.8, 0.5, b"not found"),
-        (0.3, 1.0, b"not found"),
+        (0.96, 1.0, b"71"),
+        (0.96, 0.5, b"not found"),
+        (0.94, 1.0, b"not found"),
     ):
         ask = Asked({"Ruldford": ("71", chance)})  # the other page says "not found", at 0.99
         spots = [replace(TOVAK, weight=0.4), replace(RULD, weight=weight)]

@@ -100,10 +100,13 @@ def settled(
 def _has_vote(vote: Said, page: Page, *, said: Said) -> bool:
     """Tell whether an answer stands on a page, or the page agrees that nothing is to be found.
 
-    That it has nothing to say is no argument against what the cards or another page have.
+    That it has nothing to say is no argument against what the cards or another page have. Where
+    the cards found nothing only a sure answer counts: many a page knows something of a like key.
     """
     if vote.words == _ABSENT:
         return said.words == _ABSENT and vote is not said
+    if said.words == _ABSENT and vote.log_probability <= SURE:
+        return False
     return page.holds(vote.words)
 
 
