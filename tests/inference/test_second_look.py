@@ -35,7 +35,7 @@ def exact_shelf(monkeypatch):
 @pytest.fixture(scope="module")
 def reader(shaken):
     torch.manual_seed(0)
-    return Reader(shaken(LM(TINY).double()), "none")
+    return Reader(shaken(LM(TINY).double()), "none", three_looks=False)
 
 
 def unit(*shape, seed):
