@@ -2,8 +2,8 @@
 
 With one look every token of an answer attends to the whole memory. With two the memory is walked
 once a question and behind each comma of an answer, which is read from the blocks where heads
-looked hardest (`inference/second_look`, decision 0013). With three an answer of which the reader is unsure, or that
-stands nowhere there, is settled by these pages, read anew (`inference/third_look`, decision 0018). "Quoted" is with three looks too,
+looked hardest (`inference/second_look`, decision 0013). With three an answer of which the reader is unsure
+is settled by the pages where heads looked, read anew (`inference/third_look`, decision 0018). "Quoted" is with three looks too,
 and an answer is words of what lies there, or "not found" (`inference/quotes`). Facts are of held-out families, in a text of the user's
 (which begins again where it is too short), at even depths; an answer counts when it is the fact's,
 letter for letter, case apart. Of what is nowhere "not found" is right. Seconds are of all the
